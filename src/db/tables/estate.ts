@@ -1,0 +1,4 @@
+/** Tables of the estate room, as kysely sees them. Migrations: `db/migrations/`. */
+
+// biome-ignore lint/complexity/noBannedTypes: filled by the room
+export type EstateTables = {};
