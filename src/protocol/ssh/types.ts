@@ -32,8 +32,10 @@ export interface Signer {
 export interface TransportLimits {
   /** From the first byte to the end of the first key exchange. */
   readonly handshakeMs: number;
-  /** Largest packet_length accepted (RFC 4253 §6.1 asks for at least 35000; OpenSSH sends up to 256 KiB). */
+  /** Largest packet_length accepted once a USERAUTH_SUCCESS has passed (OpenSSH sends up to 256 KiB). */
   readonly maxPacket: number;
+  /** The same before that (RFC 4253 §6.1 asks for at least 35000). */
+  readonly maxPacketUnauthenticated: number;
   /** Rekey after so many bytes in one direction, or so long, whichever is first. */
   readonly rekeyBytes: number;
   readonly rekeyMs: number;
@@ -54,6 +56,10 @@ export interface TransportOptions {
   readonly hostKeys?: readonly Signer[];
   /** Client: decides about the host key before anything else is sent; false ends the connection. */
   readonly checkHostKey?: (publicKey: Uint8Array, algorithm: string) => Promise<boolean> | boolean;
+  /** EXT_INFO extensions to announce besides `server-sig-algs` and `ping@openssh.com` (RFC 8308). */
+  readonly extensions?: ReadonlyMap<string, Uint8Array>;
+  /** Server: signature algorithms for `server-sig-algs`; defaults to what this room verifies. */
+  readonly signatureAlgorithms?: readonly string[];
   /** Client: host key algorithms worth asking for, because keys of these types are pinned. */
   readonly hostKeyAlgorithms?: readonly string[];
 }
@@ -74,7 +80,8 @@ export type TransportEnd =
 
 /**
  * One encrypted SSH transport over one socket, after its first key exchange. Payloads of the transport layer itself
- * (1–49: disconnect, ignore, unimplemented, debug, ext_info, kex) never come out; everything from 50 up does, in order.
+ * never come out: disconnect, ignore, unimplemented, debug, ext_info, kex, and OpenSSH's ping and pong (192, 193).
+ * SERVICE_REQUEST, SERVICE_ACCEPT (5, 6) and everything from 50 up do, in order.
  */
 export interface Transport extends AsyncDisposable {
   readonly role: Role;
@@ -90,9 +97,9 @@ export interface Transport extends AsyncDisposable {
   readonly bytesIn: number;
   readonly bytesOut: number;
 
-  /** Queues one payload (copied); all of one tick leave in one write. Held back while keys are exchanged. */
+  /** Queues one payload (copied); all of one tick leave in one write. Held back while keys are exchanged. A no-op once over. */
   send(payload: Uint8Array): void;
-  /** The next payload (a copy), or undefined at the end. Only before `relay`. */
+  /** The next payload (a copy), or undefined at an orderly end; rejects when the transport broke. Only before `relay`. */
   next(signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** From now on every payload goes to `take`, synchronously, as a view valid during the call. */
   relay(take: (payload: Uint8Array) => void): void;
@@ -100,7 +107,10 @@ export interface Transport extends AsyncDisposable {
   readonly congested: boolean;
   /** Called each time the transport stops being congested. */
   onDrain(listener: () => void): void;
-  /** Stops and resumes reading from the socket, which pushes back on the peer. */
+  /**
+   * Stops and resumes reading from the socket, which pushes back on the peer. What was read already still comes. While
+   * keys are exchanged reading goes on regardless, so that two spliced transports cannot wait for each other.
+   */
   pause(): void;
   resume(): void;
   /** Starts a key exchange now, if none is running. */

@@ -1,0 +1,58 @@
+/** What can break in the SSH protocol room. Refused logins are not here: they are answers, returned by auth. */
+import { defineErrors, SallyportError } from '../../base/errors.ts';
+
+const peerBug = 'the peer broke the protocol; its version string is in the log, try another client or server version';
+
+export const sshErrors = defineErrors({
+  'ssh.malformed': { meaning: 'the peer sent bytes that are not well-formed SSH', remedy: peerBug },
+  'ssh.protocol': { meaning: 'the peer sent a message that is not allowed at this point', remedy: peerBug },
+  'ssh.version': {
+    meaning: 'the peer does not speak SSH 2.0',
+    remedy: 'check that the address and port belong to an SSH service',
+  },
+  'ssh.no-common-algorithm': {
+    meaning: 'no algorithm that both sides know',
+    remedy: 'update the peer, or allow an algorithm that it offers for this target',
+  },
+  'ssh.bad-mac': {
+    meaning: 'a packet was altered on its way',
+    remedy: 'suspect the network path or an active attacker; the connection was ended',
+  },
+  'ssh.key-exchange': { meaning: 'the key exchange failed', remedy: peerBug },
+  'ssh.host-key-signature': {
+    meaning: 'the server could not prove that it owns its host key',
+    remedy: 'suspect an attacker between here and the server',
+  },
+  'ssh.host-key-refused': {
+    meaning: 'the server showed a host key that is not trusted',
+    remedy: 'compare the fingerprint with the server, then pin the new key',
+  },
+  'ssh.signing': {
+    meaning: 'the host key did not sign',
+    remedy: 'look for the error of the key holder; the connection was ended',
+  },
+  'ssh.handshake-timeout': {
+    meaning: 'the peer did not finish the handshake in time',
+    remedy: 'check the network; a port scanner looks like this too',
+  },
+  'ssh.rekey-timeout': { meaning: 'the peer did not answer a key re-exchange in time', remedy: peerBug },
+  'ssh.closed': {
+    meaning: 'the connection was closed before it was established',
+    remedy: 'check the network and the peer',
+  },
+  'ssh.disconnected': { meaning: 'the peer said goodbye', remedy: 'the message is the peer’s own reason' },
+  'ssh.connection-lost': { meaning: 'the connection was lost', remedy: 'check the network and the peer' },
+  'ssh.backlog': {
+    meaning: 'more data was queued for the peer than the transport may hold',
+    remedy: 'a sender ignored congestion: report this',
+  },
+});
+
+export type SshErrorCode = keyof typeof sshErrors;
+
+/** Everything that breaks in protocol/ssh. `message` may hold the peer's words, escaped; never key material. */
+export class SshError extends SallyportError<SshErrorCode> {
+  constructor(code: SshErrorCode, detail?: string, options?: ErrorOptions) {
+    super(code, sshErrors[code], detail, options);
+  }
+}
