@@ -1,0 +1,112 @@
+/**
+ * The configuration: flags, then environment (`SALLYPORT_…`), then a YAML file, then defaults; read once, checked once.
+ * There is no secret in it but `databaseUrl`, which may carry a password and therefore never comes from a flag.
+ */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { parse } from 'yaml';
+import { codeOf, defineErrors, SallyportError, wordsOf } from './base/errors.ts';
+
+export const configErrors = defineErrors({
+  'config.unreadable': {
+    meaning: 'the configuration file cannot be read',
+    remedy: 'check the path given by --config or SALLYPORT_CONFIG, and that it is YAML',
+  },
+  'config.invalid': {
+    meaning: 'the configuration has a value that cannot be used',
+    remedy: 'correct the named setting; docs/configuration.md lists them all',
+  },
+});
+
+export class ConfigError extends SallyportError<keyof typeof configErrors> {
+  constructor(code: keyof typeof configErrors, detail: string, options?: ErrorOptions) {
+    super(code, configErrors[code], detail, options);
+  }
+}
+
+const Settings = Type.Object(
+  {
+    /** Everything that Sallyport writes, but the root key. */
+    data: Type.String({ minLength: 1 }),
+    /** The key that opens the vault; never inside `data`. */
+    rootKey: Type.String({ minLength: 1 }),
+    /** A PostgreSQL server of yours. Without it Sallyport runs one of its own. */
+    databaseUrl: Type.Optional(Type.String({ minLength: 1 })),
+    ssh: Type.Object(
+      { address: Type.String({ minLength: 1 }), port: Type.Integer({ minimum: 0, maximum: 65535 }) },
+      { additionalProperties: false },
+    ),
+    /** Gate processes; each takes its share of the connections. */
+    gates: Type.Integer({ minimum: 1, maximum: 256 }),
+    /** Seconds that running sessions get to end by themselves when Sallyport is stopped. */
+    drainSeconds: Type.Integer({ minimum: 0, maximum: 86_400 }),
+    logLevel: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
+  },
+  { additionalProperties: false },
+);
+
+export type Config = Readonly<Static<typeof Settings>>;
+
+/** The settings that a command line may give. */
+export interface Flags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly rootKey?: string;
+  readonly sshListen?: string;
+  readonly gates?: string;
+  readonly logLevel?: string;
+}
+
+/** Where Sallyport keeps its state unless told otherwise: `/var/lib/sallyport` for root, below the home folder for others. */
+export function defaultData(env: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) return '/var/lib/sallyport';
+  return join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'sallyport');
+}
+
+function defaultRootKey(env: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) return '/etc/sallyport/root.key';
+  return join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport/root.key');
+}
+
+/** Throws `config.unreadable` or `config.invalid`, naming the setting. */
+export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
+  const path = flags.config ?? env['SALLYPORT_CONFIG'];
+  const file = path === undefined ? {} : readFile(path);
+  const ssh = (file['ssh'] ?? {}) as Record<string, unknown>;
+  const listen = flags.sshListen ?? env['SALLYPORT_SSH_LISTEN'];
+  const settings: Record<string, unknown> = {
+    ...file,
+    data: resolve(String(flags.data ?? env['SALLYPORT_DATA'] ?? file['data'] ?? defaultData(env))),
+    rootKey: resolve(String(flags.rootKey ?? env['SALLYPORT_ROOT_KEY'] ?? file['rootKey'] ?? defaultRootKey(env))),
+    ssh: { address: '127.0.0.1', port: 2222, ...ssh, ...(listen === undefined ? {} : parseListen(listen)) },
+    gates: Number(flags.gates ?? env['SALLYPORT_GATES'] ?? file['gates'] ?? 1),
+    drainSeconds: Number(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
+    logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
+  };
+  const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
+  if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
+  if (Value.Check(Settings, settings)) return settings;
+  const wrong = Value.Errors(Settings, settings)[0];
+  throw new ConfigError('config.invalid', `${wrong?.instancePath.slice(1) ?? '?'} ${wrong?.message ?? ''}`.trim());
+}
+
+/** `2222`, `127.0.0.1:2222` or `[::1]:2222`. */
+function parseListen(text: string): { address?: string; port: number } {
+  const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d{1,5})$/.exec(text);
+  if (match === null) throw new ConfigError('config.invalid', `ssh listen address ${JSON.stringify(text)} is not ADDRESS:PORT`);
+  const address = match[1] ?? match[2];
+  return { ...(address === undefined ? {} : { address }), port: Number(match[3]) };
+}
+
+function readFile(path: string): Record<string, unknown> {
+  try {
+    const value: unknown = parse(readFileSync(path, 'utf8'));
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not a list of settings');
+    return value as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError('config.unreadable', `${path}: ${codeOf(error) === 'ENOENT' ? 'no such file' : wordsOf(error)}`, { cause: error });
+  }
+}

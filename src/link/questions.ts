@@ -1,0 +1,145 @@
+/**
+ * What a gate may ask the keeper, and what the keeper tells a gate. Handles (`login`, `authorization`, `session`, `hold`) are
+ * minted by the keeper and mean something only on the line of the gate that they were given to.
+ */
+import { Type } from 'typebox';
+import { Bytes, question } from './fields.ts';
+
+const Handle = Type.String({ minLength: 1, maxLength: 64 });
+const Text = Type.String({ maxLength: 1024 });
+const Nothing = Type.Null();
+const Factors = Type.Array(Type.Union([Type.Literal('password'), Type.Literal('publickey'), Type.Literal('totp')]));
+
+/** How far a recording has come, as the gate knows it. */
+const Progress = Type.Object({ session: Handle, blocks: Type.Integer({ minimum: 0 }) });
+
+export const Listener = Type.Object({ protocol: Type.Literal('ssh'), address: Text, port: Type.Integer({ minimum: 0, maximum: 65535 }) });
+
+export const HostKey = Type.Object({ algorithm: Text, publicKey: Bytes(16 * 1024) });
+
+export const Credential = Type.Union([
+  Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
+  Type.Object({ kind: Type.Literal('ssh-key'), publicKey: Bytes(16 * 1024), algorithms: Type.Array(Text) }),
+]);
+
+export const questions = {
+  /** First words of a gate. After a lost keeper it names the sessions that it still runs. */
+  'gate.hello': question(
+    Type.Object({ token: Bytes(64), pid: Type.Integer(), running: Type.Array(Progress, { maxItems: 100_000 }) }),
+    Type.Object({
+      gate: Handle,
+      spool: Text,
+      listeners: Type.Array(Listener),
+      hostKeys: Type.Array(Type.Object({ publicKey: Bytes(16 * 1024), algorithms: Type.Array(Text) })),
+      /** Sessions of `running` that the keeper does not know any more: to be ended. */
+      unknown: Type.Array(Handle),
+    }),
+  ),
+  /** The keeper signs with the gate's own host key; the key itself stays with it. */
+  'hostkey.sign': question(
+    Type.Object({ publicKey: Bytes(16 * 1024), algorithm: Text, data: Bytes(64 * 1024) }),
+    Type.Object({ signature: Bytes(16 * 1024) }),
+  ),
+  'login.begin': question(
+    Type.Object({ user: Text, address: Text, port: Type.Integer(), protocol: Type.Literal('ssh') }),
+    Type.Object({ login: Handle, next: Factors }),
+  ),
+  /** Whether this key would be looked at. Says nothing of whether the login would succeed. */
+  'login.knowsKey': question(Type.Object({ login: Handle, publicKey: Bytes(16 * 1024) }), Type.Object({ known: Type.Boolean() })),
+  'login.factor': question(
+    Type.Object({
+      login: Handle,
+      factor: Type.Union([
+        Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
+        Type.Object({ kind: Type.Literal('totp'), code: Bytes(64) }),
+        Type.Object({
+          kind: Type.Literal('publickey'),
+          algorithm: Text,
+          publicKey: Bytes(16 * 1024),
+          signature: Bytes(16 * 1024),
+          /** The keeper puts the signed bytes together itself (RFC 4252 §7) from these. */
+          sessionId: Bytes(128),
+          user: Text,
+          service: Text,
+        }),
+      ]),
+    }),
+    Type.Object({ verdict: Type.Union([Type.Literal('accepted'), Type.Literal('partial'), Type.Literal('refused')]), next: Factors }),
+  ),
+  authorize: question(
+    Type.Object({ login: Handle, account: Type.Optional(Text), target: Text }),
+    Type.Object({
+      authorization: Handle,
+      user: Text,
+      account: Text,
+      target: Text,
+      address: Text,
+      port: Type.Integer({ minimum: 1, maximum: 65535 }),
+      hostKeys: Type.Array(HostKey),
+      /** What may be done on the connection: `shell`, `exec`, `sftp`, `scp-up`, `scp-down`. */
+      subprotocols: Type.Array(Text),
+      recordContent: Type.Boolean(),
+      /** Milliseconds since 1970 at which the session ends whatever happens. */
+      until: Type.Optional(Type.Number()),
+    }),
+  ),
+  /** Opens the session's row and its recording. */
+  'session.open': question(
+    Type.Object({ authorization: Handle }),
+    Type.Object({ session: Handle, recording: Handle, key: Bytes(32), startedAt: Type.Number() }),
+  ),
+  'recording.block': question(
+    Type.Object({
+      session: Handle,
+      number: Type.Integer({ minimum: 0 }),
+      offset: Type.Integer({ minimum: 0 }),
+      length: Type.Integer({ minimum: 0 }),
+      hash: Bytes(32),
+      events: Type.Integer({ minimum: 0 }),
+      until: Type.Number(),
+    }),
+    Nothing,
+  ),
+  'hold.open': question(Type.Object({ session: Handle }), Type.Object({ hold: Handle })),
+  'credential.open': question(Type.Object({ hold: Handle }), Credential),
+  /** A login with a key: the keeper signs, the private key stays with it. */
+  'credential.sign': question(
+    Type.Object({ hold: Handle, algorithm: Text, data: Bytes(64 * 1024) }),
+    Type.Object({ signature: Bytes(16 * 1024) }),
+  ),
+  /** The target took the credential; from now on bytes flow. */
+  'session.live': question(Type.Object({ session: Handle, front: Type.Record(Type.String(), Text), back: Type.Record(Type.String(), Text) }), Nothing),
+  'session.event': question(
+    Type.Object({
+      session: Handle,
+      event: Type.Union([
+        Type.Object({ type: Type.Literal('channel.opened'), channel: Type.Integer(), what: Text, detail: Type.Optional(Text) }),
+        Type.Object({ type: Type.Literal('channel.refused'), channel: Type.Integer(), what: Text, reason: Text }),
+        Type.Object({
+          type: Type.Literal('file.transferred'),
+          channel: Type.Integer(),
+          direction: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+          path: Text,
+          size: Type.Number(),
+          sha256: Type.Optional(Text),
+        }),
+        Type.Object({ type: Type.Literal('hostkey.mismatched'), algorithm: Text, publicKey: Bytes(16 * 1024) }),
+      ]),
+    }),
+    Nothing,
+  ),
+  /** The session is over and its recording closed; the keeper releases the hold and seals. */
+  'session.end': question(
+    Type.Object({ session: Handle, outcome: Text, detail: Type.Optional(Text), bytesIn: Type.Number(), bytesOut: Type.Number() }),
+    Nothing,
+  ),
+};
+
+export type GateQuestions = typeof questions;
+
+/** What the keeper says to a gate unasked. */
+export const told = {
+  'session.kill': Type.Object({ session: Handle, reason: Text }),
+  /** Take nothing new; end when the running sessions have ended, or at `until`. */
+  drain: Type.Object({ until: Type.Number() }),
+};

@@ -1,0 +1,206 @@
+/**
+ * The supervisor: `sallyport start`. It starts the database (unless a server is given), the keeper and the gates, starts
+ * again whatever dies, and ends them in the right order: gates first, so that sessions can finish, then the keeper,
+ * then the database. It parses nothing from outside and holds no secret but the gates' tokens, which it draws itself:
+ * a gate shows its token to the keeper, so that only processes started here can be gates.
+ */
+import { randomBytes } from 'node:crypto';
+import { openSync } from 'node:fs';
+import { join } from 'node:path';
+import { wordsOf } from '../base/errors.ts';
+import { type Log, openLog } from '../base/log.ts';
+import type { Config } from '../config.ts';
+import { type EmbeddedDatabase, startEmbedded } from '../db/db.ts';
+import { type Child, keepRunning } from './child.ts';
+import { SupervisorError } from './errors.ts';
+import { type Folders, prepareFolders } from './folders.ts';
+import { lockData } from './lock.ts';
+import { ownProgram, programFor } from './program.ts';
+
+/** What the parts have said of themselves so far. */
+export interface Running {
+  readonly ssh: readonly { readonly address: string; readonly port: number }[];
+  readonly keeperSocket: string;
+  /** The code for the first administrator, as long as there is nobody. */
+  readonly enrolment?: string;
+  readonly pids: { readonly keeper: number | undefined; readonly gates: readonly (number | undefined)[]; readonly database: number | undefined };
+}
+
+/**
+ * Runs Sallyport until `signal` fires and everything has ended. `ready` is called once, when the keeper and every gate
+ * take work. Throws `supervisor.already-running`, `supervisor.data-unusable`, or what the database says.
+ */
+export async function supervise(config: Config, ready: (running: Running) => void, signal: AbortSignal): Promise<void> {
+  const folders = prepareFolders(config.data);
+  using _lock = lockData(folders.data);
+  const logFd = process.stderr.isTTY ? openSync(join(folders.log, 'sallyport.log'), 'a', 0o600) : 2;
+  const log = openLog('supervisor', config.logLevel, logFd === 2 ? 2 : join(folders.log, 'sallyport.log'));
+
+  await using database = await startDatabase(config, folders, log, signal);
+  const stopKeeper = new AbortController();
+  const stopGates = new AbortController();
+  const parts = startParts(config, folders, database, logFd, log, ready, stopGates.signal, stopKeeper.signal);
+
+  try {
+    await Promise.race([parts.failed, new Promise<void>((resolve) => onAbort(signal, resolve))]);
+  } finally {
+    log.info({}, 'stopping');
+    stopGates.abort();
+    await Promise.all(parts.gates.map((gate) => gate.over));
+    stopKeeper.abort();
+    await parts.keeper.over;
+  }
+}
+
+function onAbort(signal: AbortSignal, then: () => void): void {
+  if (signal.aborted) then();
+  else signal.addEventListener('abort', then, { once: true });
+}
+
+interface Parts {
+  readonly keeper: Child;
+  readonly gates: readonly Child[];
+  /** Rejects when the keeper says that it cannot run at all, e.g. because its root key is missing. */
+  readonly failed: Promise<never>;
+}
+
+function startParts(
+  config: Config,
+  folders: Folders,
+  database: Database,
+  logFd: number,
+  log: Log,
+  ready: (running: Running) => void,
+  stopGates: AbortSignal,
+  stopKeeper: AbortSignal,
+): Parts {
+  const gateProgram = programFor(folders.gateUid, folders.program);
+  const listening = new Map<number, { address: string; port: number }[]>();
+  const tokens = new Map<number, string>();
+  let enrolment: string | undefined;
+  let keeperReady = false;
+  let announced = false;
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
+
+  const keeper = keepRunning(
+    {
+      name: 'keeper',
+      program: ownProgram,
+      log: logFd,
+      greeting: () => ({
+        config,
+        folders,
+        ownerUrl: database.ownerUrl(),
+        appUrl: database.appUrl(),
+        gates: [...tokens.values()],
+      }),
+      said: (line) => {
+        if (line['failed'] !== undefined) {
+          const { code, words, remedy } = line['failed'] as { code: string; words: string; remedy: string };
+          fail(new SupervisorError('supervisor.not-started', `${words} (${code}); ${remedy}`));
+        }
+        if (line['ready'] === true) {
+          keeperReady = true;
+          enrolment = line['enrolment'] as string | undefined;
+          announce();
+        }
+      },
+      exited: () => {
+        keeperReady = false;
+      },
+    },
+    10_000,
+    log,
+    stopKeeper,
+  );
+
+  const gates = Array.from({ length: config.gates }, (_, index) =>
+    keepRunning(
+      {
+        name: `gate-${index + 1}`,
+        program: gateProgram,
+        ...(folders.gateUid === undefined ? {} : { uid: folders.gateUid, gid: folders.gateUid }),
+        log: logFd,
+        greeting: () => {
+          const token = randomBytes(32).toString('hex');
+          tokens.set(index, token);
+          keeper.tell({ gate: token });
+          return { token, link: folders.linkSocket, logLevel: config.logLevel, drainSeconds: config.drainSeconds };
+        },
+        said: (line) => {
+          if (line['listening'] === undefined) return;
+          listening.set(index, line['listening'] as { address: string; port: number }[]);
+          announce();
+        },
+        exited: () => {
+          const token = tokens.get(index);
+          tokens.delete(index);
+          listening.delete(index);
+          if (token !== undefined) keeper.tell({ gone: token });
+        },
+      },
+      (config.drainSeconds + 10) * 1000,
+      log,
+      stopGates,
+    ),
+  );
+
+  function announce(): void {
+    if (announced || !keeperReady || listening.size < config.gates) return;
+    announced = true;
+    ready({
+      ssh: [...new Map([...listening.values()].flat().map((at) => [`${at.address}:${at.port}`, at])).values()],
+      keeperSocket: folders.keeperSocket,
+      ...(enrolment === undefined ? {} : { enrolment }),
+      pids: { keeper: keeper.pid, gates: gates.map((gate) => gate.pid), database: database.pid() },
+    });
+  }
+
+  return { keeper, gates, failed };
+}
+
+interface Database extends AsyncDisposable {
+  ownerUrl(): string;
+  appUrl(): string;
+  pid(): number | undefined;
+}
+
+/** The server that was given, or one of our own that is started again when it dies. */
+async function startDatabase(config: Config, folders: Folders, log: Log, signal: AbortSignal): Promise<Database> {
+  if (config.databaseUrl !== undefined) {
+    const url = config.databaseUrl;
+    return { ownerUrl: () => url, appUrl: () => url, pid: () => undefined, [Symbol.asyncDispose]: async () => {} };
+  }
+  const stopped = new AbortController();
+  const start = (): Promise<EmbeddedDatabase> => startEmbedded({ dir: folders.db, log }, stopped.signal);
+  let database = await start();
+  const watching = watch();
+  async function watch(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      await Promise.race([database.exited, new Promise<void>((resolve) => onAbort(stopped.signal, resolve))]);
+      if (stopped.signal.aborted) return;
+      log.warn({}, 'the database ended and is started again');
+      try {
+        database = await start();
+      } catch (error) {
+        log.error({ error: wordsOf(error) }, 'the database does not start');
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
+  }
+  signal.throwIfAborted();
+  return {
+    ownerUrl: () => database.ownerUrl,
+    appUrl: () => database.appUrl,
+    pid: () => database.pid,
+    [Symbol.asyncDispose]: async () => {
+      stopped.abort();
+      await watching;
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
