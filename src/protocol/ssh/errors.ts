@@ -46,6 +46,59 @@ export const sshErrors = defineErrors({
     meaning: 'more data was queued for the peer than the transport may hold',
     remedy: 'a sender ignored congestion: report this',
   },
+  // Keys: refused on import or by name.
+  'ssh.key-malformed': {
+    meaning: 'this is not a key in a form that is known',
+    remedy: 'give an OpenSSH, PEM or PKCS#8 key, whole and unaltered',
+  },
+  'ssh.key-certificate': {
+    meaning: 'this is an OpenSSH certificate, not a key',
+    remedy: 'give the plain key that the certificate was made for',
+  },
+  'ssh.key-unsupported': {
+    meaning: 'keys of this type are not supported',
+    remedy: 'use Ed25519, ECDSA on a NIST curve, or RSA',
+  },
+  'ssh.key-weak': { meaning: 'this key is too weak', remedy: 'use Ed25519, or RSA of at least 2048 bits' },
+  'ssh.key-encrypted': { meaning: 'this private key needs its passphrase', remedy: 'give the passphrase with the key' },
+  'ssh.key-passphrase': {
+    meaning: 'the passphrase does not open this private key',
+    remedy: 'check the passphrase; the key itself may be damaged too',
+  },
+  // Logging in to a server: what a server may answer, returned as refusals.
+  'ssh.login-rejected': {
+    meaning: 'the server rejected the login',
+    remedy: 'check the account name and its credential on the server',
+  },
+  'ssh.no-login-method': {
+    meaning: 'the server takes no login method that fits the credential',
+    remedy: 'allow password or public key logins for this account on the server',
+  },
+  'ssh.password-expired': {
+    meaning: 'the server demands a new password before it lets anybody in',
+    remedy: 'change the password of the account, or lift its expiry',
+  },
+  'ssh.unexpected-prompt': {
+    meaning: 'the server asked a question that the credential does not answer',
+    remedy: 'exempt this account from further questions on the server, such as one-time codes',
+  },
+  // Channels of our own client.
+  'ssh.channel-refused': {
+    meaning: 'the server did not open the channel',
+    remedy: 'check the server’s limits on sessions and what the account may do',
+  },
+  'ssh.request-refused': {
+    meaning: 'the server refused a command, shell or terminal',
+    remedy: 'check what the account may run on the server',
+  },
+  'ssh.too-much-output': {
+    meaning: 'a command printed more than its caller allows',
+    remedy: 'look at what the command does on this machine',
+  },
+  'ssh.prompt-timeout': {
+    meaning: 'the expected prompt did not come in time',
+    remedy: 'compare the prompts of this machine with what its platform describes',
+  },
 });
 
 export type SshErrorCode = keyof typeof sshErrors;
