@@ -1,0 +1,141 @@
+/**
+ * The door of the vault: credentials sealed at rest, opened only for a hold, never for a name.
+ *
+ * What needs no key is a function on the database: accounts, policies, holds, metadata of the history. What needs the
+ * key ring is a method of `Vault`, which is opened once with the root key file; after that the file is not needed until
+ * the next start. No method returns a secret without an audit event committed before it.
+ */
+import type { Actor } from '../audit/audit.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Refusal } from '../base/errors.ts';
+import type { AccountId, RecordingId, Sigkey } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import type { Secret } from '../base/secret.ts';
+import type { Db, Tx } from '../db/db.ts';
+import type { Signer } from '../protocol/ssh/types.ts';
+import type { Account } from './accounts.ts';
+import type { Credential, OpenCredential, OpenVersion } from './credential.ts';
+import { generatePassword, storeCredential, violationsOf } from './credentials.ts';
+import { setCurrent } from './current.ts';
+import type { VaultErrorCode } from './errors.ts';
+import type { Hold } from './holds.ts';
+import { type HostKeyName, hostSigner, type SealKeyName, type SealSigner, sealSigner } from './internal-keys.ts';
+import { openForHold, openVersion } from './opening.ts';
+import type { Rule } from './policy/rules.ts';
+import { createRecordingKey, openRecordingKey } from './recording-keys.ts';
+import { openRing } from './ring.ts';
+import { readRootKey } from './root-key.ts';
+import { openSealed, sealBytes } from './sealing.ts';
+
+export {
+  type Account,
+  type AccountDeclaration,
+  accountById,
+  accountNamed,
+  accountsOf,
+  type DeclareOptions,
+  declareAccounts,
+  splitAccountLabel,
+} from './accounts.ts';
+export {
+  type Credential,
+  type CredentialKind,
+  type OpenCredential,
+  type OpenVersion,
+  type RotationClass,
+  rotationClass,
+} from './credential.ts';
+export type { Change } from './change.ts';
+export { type CredentialVersion, currentOf, versionsOf } from './current.ts';
+export { type Hold, hold, holdExclusively, type HoldRecord, type HoldRequest, holdsOf, releaseHoldsOf, resumeHold } from './holds.ts';
+export type { HostKeyName, SealKeyName, SealSigner } from './internal-keys.ts';
+export { check, type CheckContext } from './policy/check.ts';
+export { generate } from './policy/generate.ts';
+export { declarePolicies, type Policy, type PolicyDeclaration, policies, policyById, policyNamed } from './policies.ts';
+export { faultsOf, type Minimum, type PolicyRules, type Rule } from './policy/rules.ts';
+export { createRootKey } from './root-key.ts';
+export { importSshKey } from './ssh-key.ts';
+
+export interface VaultOptions {
+  readonly db: Db;
+  /** Outside `dataDirectory`, of the running user, 0400 or 0600. */
+  readonly rootKeyPath: string;
+  readonly dataDirectory: string;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** A value to keep. It is durable when the transaction is: commit before any connector sees it. */
+export interface StoreRequest {
+  readonly account: AccountId;
+  readonly sigkey: Sigkey;
+  readonly credential: Credential;
+  /** Where the value comes from, for the audit trail. */
+  readonly origin: 'generated' | 'entered';
+  readonly actor: Actor;
+}
+
+export interface Vault extends AsyncDisposable {
+  /**
+   * Seals and inserts one version, and audits it, in the caller's transaction. Throws `vault.credential-kind` if the
+   * account is of another kind. It does not make the version current.
+   */
+  store(tx: Tx, request: StoreRequest): Promise<void>;
+  /** Makes one version of the account the current one, or none (null). The time of the first is kept. */
+  setCurrent(tx: Db | Tx, account: AccountId, sigkey: Sigkey | null): Promise<void>;
+  /**
+   * The current value, for the one who holds the account. Refused with `vault.no-password-recorded` or
+   * `vault.hold-released`; either way audited before this resolves. Throws `vault.tampered`.
+   */
+  open(
+    hold: Hold,
+    actor: Actor,
+  ): Promise<OpenCredential | Refusal<Extract<VaultErrorCode, 'vault.no-password-recorded' | 'vault.hold-released'>>>;
+  /** Any version of an account, as it was handed in: for rotation, verification and an administrator's recovery. */
+  openVersion(account: AccountId, sigkey: Sigkey, purpose: string, actor: Actor): Promise<OpenVersion>;
+  /** Which rules of the account's policy, its history included, a password breaks. */
+  violations(db: Db | Tx, account: AccountId, candidate: Secret): Promise<Rule[]>;
+  /**
+   * A new password by the account's policy, without `forbidden` characters and not in the history. Throws
+   * `vault.policy-impossible` if there is none.
+   */
+  generatePassword(db: Db | Tx, account: AccountId, forbidden: string): Promise<Secret>;
+  /** The gate's own host key, made on first use. The private half stays in this process. */
+  signer(name: HostKeyName): Promise<Signer>;
+  /** The ed25519 key that signs recordings' or the audit trail's heads, made on first use. */
+  sealSigner(name: SealKeyName): Promise<SealSigner>;
+  /** Seals bytes for another room, bound to `context` (e.g. `totp/<user id>`). */
+  sealBytes(context: string, bytes: Uint8Array): Promise<Uint8Array>;
+  /** Opens what `sealBytes` made for the same context. Throws `vault.tampered`, audited. */
+  openSealed(context: string, sealed: Uint8Array): Promise<Secret>;
+  /** Makes, stores and returns the data key of a new recording. One recording, one key: a second call throws. */
+  recordingKey(db: Db | Tx, recording: RecordingId): Promise<Secret>;
+  /** The data key of a recording, or undefined if it never had one. */
+  openRecordingKey(recording: RecordingId): Promise<Secret | undefined>;
+}
+
+/**
+ * Opens the vault: reads the root key, proves that it belongs to this database (or begins a new vault in an empty
+ * one), opens the key ring and lets go of the root key. Throws the `vault.rootkey-*` codes, and `vault.tampered`.
+ */
+export async function openVault(options: VaultOptions, signal: AbortSignal): Promise<Vault> {
+  const { db, log } = options;
+  using rootKey = await readRootKey(options.rootKeyPath, options.dataDirectory);
+  const ring = await openRing(db, rootKey, signal);
+  const context = { db, ring, log };
+  return {
+    store: (tx, request) => storeCredential(ring, tx, request),
+    setCurrent,
+    open: (hold, actor) => openForHold(context, hold, actor),
+    openVersion: (account, sigkey, purpose, actor) => openVersion(context, account, sigkey, purpose, actor),
+    violations: (tx, account, candidate) => violationsOf(ring, tx, account, candidate),
+    generatePassword: (tx, account, forbidden) => generatePassword(ring, tx, account, forbidden),
+    signer: (name) => hostSigner(context, name),
+    sealSigner: (name) => sealSigner(context, name),
+    sealBytes: (about, bytes) => sealBytes(ring, about, bytes),
+    openSealed: (about, sealed) => openSealed(context, about, sealed),
+    recordingKey: (tx, recording) => createRecordingKey(ring, tx, recording),
+    openRecordingKey: (recording) => openRecordingKey(context, recording),
+    [Symbol.asyncDispose]: async () => ring[Symbol.dispose](),
+  };
+}
