@@ -1,4 +1,78 @@
-/** Tables of the identity room, as kysely sees them. Migrations: `db/migrations/`. */
+/** Tables of the identity room, as kysely sees them. Migrations: `db/migrations/030_identity.ts`. */
+import type { ColumnType, Generated } from 'kysely';
+import type { GroupId, Id, UserId } from '../../base/ids.ts';
 
-// biome-ignore lint/complexity/noBannedTypes: filled by the room
-export type IdentityTables = {};
+export interface UsersTable {
+  id: UserId;
+  /** Canonical lower case. */
+  name: string;
+  display_name: Generated<string>;
+  disabled: Generated<boolean>;
+  expires_at: Date | null;
+  /** CIDR blocks or single addresses; empty means anywhere. */
+  sources: Generated<string[]>;
+  must_change: Generated<boolean>;
+  /** PHC string, or null: no password. */
+  password_hash: string | null;
+  password_changed_at: Date | null;
+  failures: Generated<number>;
+  locked_until: Date | null;
+  created_at: Generated<Date>;
+  changed_at: Generated<Date>;
+}
+
+export interface UserRoleTable {
+  user_id: UserId;
+  role: 'administrator' | 'password-administrator' | 'password-auditor' | 'password-user';
+}
+
+export interface UserGroupTable {
+  id: GroupId;
+  name: string;
+  description: Generated<string>;
+}
+
+export interface UserGroupMemberTable {
+  group_id: GroupId;
+  user_id: UserId;
+}
+
+export interface UserKeyTable {
+  id: Id<'user-key'>;
+  user_id: UserId;
+  type: string;
+  blob: Uint8Array;
+  fingerprint: string;
+  comment: Generated<string>;
+  expires_at: Date | null;
+  added_at: Generated<Date>;
+}
+
+export interface UserTotpTable {
+  user_id: UserId;
+  sealed: Uint8Array;
+  /** Number of the last 30-second step whose code was taken. */
+  last_step: ColumnType<number | string | bigint, number | undefined, number>;
+  confirmed_at: Date | null;
+  created_at: Generated<Date>;
+}
+
+export interface UserEnrolmentTable {
+  id: Id<'enrolment'>;
+  code_hash: Uint8Array;
+  /** Null: the code makes the first administrator. */
+  user_id: UserId | null;
+  created_at: Generated<Date>;
+  expires_at: Date;
+  used_at: Date | null;
+}
+
+export type IdentityTables = {
+  users: UsersTable;
+  user_role: UserRoleTable;
+  user_group: UserGroupTable;
+  user_group_member: UserGroupMemberTable;
+  user_key: UserKeyTable;
+  user_totp: UserTotpTable;
+  user_enrolment: UserEnrolmentTable;
+};
