@@ -84,8 +84,7 @@ export async function ensurePackages(names: readonly Package[]): Promise<Package
 /** As `ensurePackages`, and throws with the names and the remedy where something stays missing. */
 export async function requirePackages(names: readonly Package[]): Promise<void> {
   const packages = await ensurePackages(names);
-  if (packages.kind === 'missing')
-    throw new Error(`the tests need ${packages.missing.join(', ')}: ${packages.remedy}`);
+  if (packages.kind === 'missing') throw new Error(`the tests need ${packages.missing.join(', ')}: ${packages.remedy}`);
 }
 
 function install(names: readonly Package[]): Promise<void> {
@@ -98,7 +97,9 @@ function install(names: readonly Package[]): Promise<void> {
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0) return resolve();
-      reject(new Error(`installing ${names.join(' ')} ended with ${code ?? signal}:\n${Buffer.concat(words).toString()}`));
+      reject(
+        new Error(`installing ${names.join(' ')} ended with ${code ?? signal}:\n${Buffer.concat(words).toString()}`),
+      );
     });
   });
 }

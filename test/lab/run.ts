@@ -67,6 +67,7 @@ export function run(argv: readonly string[], options: RunOptions = {}, signal?: 
 /** As `run`, and throws with what the program said if it did not end with status 0. */
 export async function runWell(argv: readonly string[], options: RunOptions = {}, signal?: AbortSignal): Promise<Ran> {
   const ran = await run(argv, options, signal);
-  if (ran.code !== 0) throw new Error(`${argv.join(' ')} ended with ${ran.code ?? ran.signal}: ${ran.stderr}${ran.stdout}`);
+  if (ran.code !== 0)
+    throw new Error(`${argv.join(' ')} ended with ${ran.code ?? ran.signal}: ${ran.stderr}${ran.stdout}`);
   return ran;
 }
