@@ -27,7 +27,7 @@ export const dbErrors = defineErrors({
     remedy: 'the cause names the statement; mend the migration or the data and start again',
   },
   'db.migration-name': {
-    meaning: 'a file among the migrations is not named NNN_room_what.ts or has no function up',
+    meaning: 'a file among the migrations is not named NNN_room.ts or NNN_room_what.ts, or has no function up',
     remedy: 'rename it, or export async function up(db)',
   },
   'db.schema-newer': {

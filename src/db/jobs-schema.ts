@@ -12,7 +12,9 @@ export async function installJobs(tx: Kysely<unknown>): Promise<void> {
   const { rows: there } = await sql<{ found: boolean }>`
     SELECT to_regclass(${`${jobsSchema}.version`}) IS NOT NULL AS found`.execute(tx);
   if (there[0]?.found === true) {
-    const { rows } = await sql<{ version: number }>`SELECT version FROM ${sql.table(`${jobsSchema}.version`)}`.execute(tx);
+    const { rows } = await sql<{ version: number }>`SELECT version FROM ${sql.table(`${jobsSchema}.version`)}`.execute(
+      tx,
+    );
     const plan = inside(getMigrationPlans(jobsSchema, rows[0]?.version ?? 0));
     if (plan !== '') await sql.raw(plan).execute(tx);
     return;

@@ -13,11 +13,6 @@ import { DbError } from './errors.ts';
 import { installJobs } from './jobs-schema.ts';
 import { appRole } from './roles.ts';
 
-
-
-
-
-
 export interface Migrated {
   /** Names of the migrations that this run applied, in order. */
   readonly applied: readonly string[];
@@ -25,7 +20,7 @@ export interface Migrated {
 
 /** Any number will do, as long as nobody else in this database uses it. */
 const lockKey = 0x53_41_4c_4c;
-const shape = /^(\d{3})_[a-z]+_[a-z0-9_-]+\.ts$/;
+const shape = /^\d{3}_[a-z0-9_-]+\.ts$/;
 
 /**
  * Brings the database at `ownerUrl` up to date. Two at the same time wait for each other. Throws
