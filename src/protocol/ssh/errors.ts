@@ -28,7 +28,7 @@ export const sshErrors = defineErrors({
     remedy: 'compare the fingerprint with the server, then pin the new key',
   },
   'ssh.signing': {
-    meaning: 'the host key did not sign',
+    meaning: 'a private key did not sign',
     remedy: 'look for the error of the key holder; the connection was ended',
   },
   'ssh.handshake-timeout': {
