@@ -33,7 +33,9 @@ function jwkOf(key: PublicKey): { kty: string; [field: string]: string } {
       return { kty: 'OKP', crv: 'Ed25519', x: url(key.point) };
     case 'ssh-rsa':
       return { kty: 'RSA', e: url(key.e), n: url(key.n) };
-    default:
+    case 'ecdsa-sha2-nistp256':
+    case 'ecdsa-sha2-nistp384':
+    case 'ecdsa-sha2-nistp521':
       return { kty: 'EC', crv: jwkCurve[key.curve], x: url(key.x), y: url(key.y) };
   }
 }

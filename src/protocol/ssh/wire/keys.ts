@@ -78,7 +78,9 @@ export function decodePublicKey(blob: Uint8Array): PublicKey | KeyViolation {
       return decodeEd25519(reader);
     case 'ssh-rsa':
       return decodeRsa(reader);
-    default:
+    case 'ecdsa-sha2-nistp256':
+    case 'ecdsa-sha2-nistp384':
+    case 'ecdsa-sha2-nistp521':
       return decodeEcdsa(reader, name);
   }
 }
@@ -128,7 +130,9 @@ export function encodePublicKey(key: PublicKey): Uint8Array {
       return writer.string(key.point).finish();
     case 'ssh-rsa':
       return writer.mpint(key.e).mpint(key.n).finish();
-    default: {
+    case 'ecdsa-sha2-nistp256':
+    case 'ecdsa-sha2-nistp384':
+    case 'ecdsa-sha2-nistp521': {
       const q = new Uint8Array(1 + key.x.length + key.y.length);
       q[0] = 4;
       q.set(key.x, 1);
