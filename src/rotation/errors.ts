@@ -1,0 +1,73 @@
+/** What can break or be refused in rotation, by stable code. */
+import { defineErrors, SallyportError } from '../base/errors.ts';
+
+export const rotationErrors = defineErrors({
+  'rotation.account-unknown': {
+    meaning: 'there is no such account',
+    remedy: 'declare the account first, and write it as account@target',
+  },
+  'rotation.disabled': {
+    meaning: 'randomization is disabled in the policy of this account',
+    remedy: 'enable it in the policy, or bind the account to another policy',
+  },
+  'rotation.no-connector': {
+    meaning: 'the account names no connector that can change its credential',
+    remedy: 'give the account a connector: linux-chpasswd for passwords, ssh-key for keys',
+  },
+  'rotation.conflicted': {
+    meaning: 'Multiple passwords have been set on this account, but it is unknown which is valid',
+    remedy: 'record the value that works with `known`, which settles the conflict; until then nothing rotates by itself',
+  },
+  'rotation.changing': {
+    meaning: 'the credential of this account is being changed just now',
+    remedy: 'wait until that has ended; a change that was cut off is settled when its lease runs out',
+  },
+  'rotation.in-use': {
+    meaning: 'a session or checkout is using this account',
+    remedy: 'wait until it has ended, or set skip_while_in_use to false on the account',
+  },
+  'rotation.nothing-recorded': {
+    meaning: 'No password recorded yet',
+    remedy: 'record the present credential, or give the account an administrator account that can set one',
+  },
+  'rotation.target-incomplete': {
+    meaning: 'the target cannot be reached for a change',
+    remedy: 'declare an enabled target with an ssh service for the account, and trust its host key',
+  },
+  'rotation.settings-invalid': {
+    meaning: 'the settings of the account do not fit its connector',
+    remedy: 'correct the setting that the message names',
+  },
+  'rotation.precheck-failed': {
+    meaning: 'the target was looked at before the change and something is not right; nothing was generated',
+    remedy: 'see the class and the remedy of the attempt in the account history',
+  },
+  'rotation.credential-rejected': {
+    meaning: 'the target refused the credential',
+    remedy: 'enter the credential that works, or record it as unverified',
+  },
+  'rotation.credential-unchecked': {
+    meaning: 'the target could not be asked whether the credential is right',
+    remedy: 'make the target reachable and try again, or record the credential as unverified',
+  },
+  'rotation.credential-kind': {
+    meaning: 'the credential is of another kind than the account',
+    remedy: 'hand in a credential of the kind that the account was declared with',
+  },
+  'rotation.fact-conflict': {
+    meaning: 'the ledger holds another fact under this name',
+    remedy: 'find out who wrote to the database; facts are never changed',
+  },
+  'rotation.worker-protocol': {
+    meaning: 'a connector process broke the rules of its pipe',
+    remedy: 'look at the log of the keeper; if it happens again, report it with the version',
+  },
+});
+
+export type RotationErrorCode = keyof typeof rotationErrors;
+
+export class RotationError extends SallyportError<RotationErrorCode> {
+  constructor(code: RotationErrorCode, detail?: string, options?: ErrorOptions) {
+    super(code, rotationErrors[code], detail, options);
+  }
+}
