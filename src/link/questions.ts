@@ -67,7 +67,7 @@ export const questions = {
     Type.Object({ verdict: Type.Union([Type.Literal('accepted'), Type.Literal('partial'), Type.Literal('refused')]), next: Factors }),
   ),
   authorize: question(
-    Type.Object({ login: Handle, account: Type.Optional(Text), target: Text }),
+    Type.Object({ login: Handle, account: Type.Optional(Text), target: Text, service: Type.Optional(Text) }),
     Type.Object({
       authorization: Handle,
       user: Text,
@@ -94,8 +94,10 @@ export const questions = {
       number: Type.Integer({ minimum: 0 }),
       offset: Type.Integer({ minimum: 0 }),
       length: Type.Integer({ minimum: 0 }),
+      previous: Bytes(32),
       hash: Bytes(32),
       events: Type.Integer({ minimum: 0 }),
+      /** Microseconds since the recording began. */
       until: Type.Number(),
     }),
     Nothing,
@@ -107,23 +109,26 @@ export const questions = {
     Type.Object({ hold: Handle, algorithm: Text, data: Bytes(64 * 1024) }),
     Type.Object({ signature: Bytes(16 * 1024) }),
   ),
+  /** The target showed a host key that is not pinned; nothing was sent to it. */
+  'hostkey.mismatched': question(Type.Object({ session: Handle, algorithm: Text, publicKey: Bytes(16 * 1024) }), Nothing),
   /** The target took the credential; from now on bytes flow. */
   'session.live': question(Type.Object({ session: Handle, front: Type.Record(Type.String(), Text), back: Type.Record(Type.String(), Text) }), Nothing),
   'session.event': question(
     Type.Object({
       session: Handle,
       event: Type.Union([
-        Type.Object({ type: Type.Literal('channel.opened'), channel: Type.Integer(), what: Text, detail: Type.Optional(Text) }),
+        Type.Object({ type: Type.Literal('channel.opened'), channel: Type.Integer(), what: Text, command: Type.Optional(Text) }),
         Type.Object({ type: Type.Literal('channel.refused'), channel: Type.Integer(), what: Text, reason: Text }),
         Type.Object({
           type: Type.Literal('file.transferred'),
           channel: Type.Integer(),
-          direction: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+          direction: Type.Union([Type.Literal('upload'), Type.Literal('download')]),
           path: Text,
           size: Type.Number(),
           sha256: Type.Optional(Text),
+          complete: Type.Boolean(),
         }),
-        Type.Object({ type: Type.Literal('hostkey.mismatched'), algorithm: Text, publicKey: Bytes(16 * 1024) }),
+        
       ]),
     }),
     Nothing,

@@ -1,0 +1,97 @@
+/**
+ * The target's side of an SSH session: the client role of the transport. The target's host key is compared with the pinned
+ * ones inside the key exchange; with any other key the connection ends there, before a user name or a secret was sent.
+ */
+import { connect, type Socket } from 'node:net';
+import { same } from '../../base/bytes.ts';
+import { isRefusal, type Refusal, wordsOf } from '../../base/errors.ts';
+import { deadline, orAborted } from '../../base/signals.ts';
+import type { AuthorizationAnswer } from '../../link/link.ts';
+import { disconnectReason, logIn, openTransport, type Transport } from '../../protocol/ssh/ssh.ts';
+import type { OpenedCredential } from '../credential.ts';
+import { ProxyError } from '../errors.ts';
+import type { Session } from '../open-session.ts';
+import type { Place } from '../place.ts';
+import type { Back } from '../session.ts';
+import { describe } from './front.ts';
+import { version } from './login.ts';
+
+const connectMs = 15_000;
+
+export interface SshBack extends Back {
+  readonly transport: Transport;
+}
+
+/** Throws `proxy.no-host-key`, `proxy.target-unreachable` or `proxy.host-key-changed`. */
+export async function dialSsh(authorization: AuthorizationAnswer, session: Session, place: Place, signal: AbortSignal): Promise<SshBack> {
+  const { address, port, hostKeys, target } = authorization;
+  if (hostKeys.length === 0) throw new ProxyError('proxy.no-host-key', target);
+  const socket = await connectTo(address, port, signal);
+  let offered: { publicKey: Uint8Array; algorithm: string } | undefined;
+  try {
+    const transport = await openTransport(
+      socket,
+      {
+        role: 'client',
+        version,
+        hostKeyAlgorithms: hostKeys.flatMap((key) => signatureAlgorithms(key.algorithm)),
+        checkHostKey: (publicKey, algorithm) => {
+          const pinned = hostKeys.some((key) => same(key.publicKey, publicKey));
+          if (!pinned) offered = { publicKey: publicKey.slice(), algorithm };
+          return pinned;
+        },
+      },
+      signal,
+    );
+    return {
+      transport,
+      negotiated: describe(transport.negotiated, transport.peerVersion),
+      logIn: (account, credential) => logInAs(transport, account, credential, signal),
+      [Symbol.asyncDispose]: async () => {
+        await transport.disconnect(disconnectReason.byApplication, 'session over');
+        await transport[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    socket.destroy();
+    if (offered !== undefined) {
+      await place.keeper['hostkey.mismatched']({ session: session.id, ...offered }, signal);
+      throw new ProxyError('proxy.host-key-changed', target, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** A key of type `ssh-rsa` signs by names of its own (RFC 8332). */
+function signatureAlgorithms(keyType: string): readonly string[] {
+  return keyType === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [keyType];
+}
+
+async function connectTo(address: string, port: number, signal: AbortSignal): Promise<Socket> {
+  const socket = connect({ host: address, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+  using limit = deadline(signal, connectMs, () => new ProxyError('proxy.target-unreachable', 'no connection in 15 s'));
+  try {
+    await orAborted(
+      new Promise<void>((resolve, reject) => {
+        socket.once('connect', resolve);
+        socket.once('error', reject);
+      }),
+      limit.signal,
+    );
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    if (signal.aborted) throw signal.reason;
+    throw error instanceof ProxyError ? error : new ProxyError('proxy.target-unreachable', wordsOf(error), { cause: error });
+  }
+}
+
+/** Publickey with a key, otherwise password or keyboard-interactive, whichever the target wants. */
+async function logInAs(transport: Transport, account: string, credential: OpenedCredential, signal: AbortSignal): Promise<Refusal | undefined> {
+  const how =
+    credential.kind === 'ssh-key'
+      ? { signers: [credential.signer] }
+      : { password: credential.secret, keyboardInteractive: true };
+  const answer = await logIn(transport, account, how, signal);
+  return isRefusal(answer) ? answer : undefined;
+}
