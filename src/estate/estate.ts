@@ -1,0 +1,39 @@
+/**
+ * The door of the estate: targets, services, target groups, host keys. It knows what there is and whether a host key is
+ * the one that was trusted; who may go there is not its business, and it holds no secret.
+ */
+export {
+  type Change,
+  declareTargetGroups,
+  type DeclareOptions,
+  declareTargets,
+  type ServiceDeclaration,
+  type TargetDeclaration,
+  type TargetGroupDeclaration,
+} from './declare.ts';
+export {
+  checkHostKey,
+  type HostKey,
+  type HostKeyCheck,
+  hostKeysOf,
+  meetHostKey,
+  recordMismatch,
+  removeHostKey,
+  trustHostKey,
+} from './host-keys.ts';
+export {
+  type Platform,
+  type Protocol,
+  type Service,
+  serviceFor,
+  type ServiceId,
+  type Target,
+  targetById,
+  type TargetGroup,
+  type TargetGroupId,
+  targetGroups,
+  targetGroupsOf,
+  targetMemberships,
+  targetNamed,
+  targets,
+} from './targets.ts';
