@@ -1,0 +1,130 @@
+/**
+ * The gate process: it owns the listeners, parses what strangers send, and holds nothing. What it may do it asks the
+ * keeper. Several gates share one port; each takes its part of the connections.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fromHex } from '../base/bytes.ts';
+import { systemClock } from '../base/clock.ts';
+import { isRefusal, wordsOf } from '../base/errors.ts';
+import { type LogLevel, openLog } from '../base/log.ts';
+import type { Keeper } from '../link/link.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import { type Place, proxySsh } from '../proxy/proxy.ts';
+import { GateError } from './errors.ts';
+import { keepLine, type Welcome } from './keeper-line.ts';
+import { openRegister } from './register.ts';
+
+/** Connections that have not logged in yet; more are turned away unheard, so that strangers cannot use up the memory. */
+const maxStrangers = 200;
+
+interface Greeting {
+  readonly token: string;
+  readonly link: string;
+  readonly logLevel: LogLevel;
+  readonly drainSeconds: number;
+}
+
+/** Runs until SIGTERM, the end of `input` (the supervisor is gone), or a drain that has come to its end. */
+export async function runGate(input: Readable, say: (line: object) => void): Promise<void> {
+  const lines = createInterface({ input });
+  const greeting = await new Promise<Greeting>((resolve) => lines.once('line', (line) => resolve(JSON.parse(line) as Greeting)));
+  const log = openLog('gate', greeting.logLevel);
+  const register = openRegister();
+  const stop = new AbortController();
+  const draining = Promise.withResolvers<number>();
+  const drain = (until: number): void => draining.resolve(until);
+  const line = keepLine(
+    { socket: greeting.link, token: fromHex(greeting.token) ?? new Uint8Array(), register, clock: systemClock, log, drain },
+    stop.signal,
+  );
+  process.on('SIGTERM', () => drain(Date.now() + greeting.drainSeconds * 1000));
+  lines.once('close', () => drain(Date.now() + greeting.drainSeconds * 1000));
+
+  const shutdown = new AbortController();
+  const servers: Server[] = [];
+  try {
+    const welcome = await line.welcome;
+    const place: Place = {
+      keeper: line.keeper,
+      spool: welcome.spool,
+      hostKeys: hostKeysOf(welcome, line.keeper),
+      clock: systemClock,
+      log,
+      register: (one) => register.add(one),
+    };
+    let strangers = 0;
+    for (const { address, port } of welcome.listeners) {
+      const accept = (socket: Socket): void => {
+        if (!line.connected || strangers >= maxStrangers) return void socket.destroy();
+        strangers++;
+        void take(socket, place, shutdown.signal, () => strangers--);
+      };
+      servers.push(await listenOn(address, port, accept));
+    }
+    say({ listening: servers.map((server) => where(server)) });
+    log.info({ listening: servers.map((server) => where(server)) }, 'the gate is open');
+
+    // -- Until someone wants it to end: take nothing new, let what runs finish, then end it -------------------------
+    const until = await draining.promise;
+    for (const server of servers) server.close();
+    await Promise.race([register.empty(), systemClock.sleep(Math.max(0, until - Date.now()), stop.signal)]);
+    shutdown.abort(new ProxyError('proxy.shutdown'));
+    await Promise.race([register.empty(), systemClock.sleep(5000, stop.signal)]);
+  } catch (error) {
+    log.error({ error: wordsOf(error) }, 'the gate cannot go on');
+    process.exitCode = 1;
+  } finally {
+    stop.abort();
+    lines.close();
+    input.destroy();
+  }
+  process.exit();
+}
+
+/** One connection, from its first byte to its end. Whatever goes wrong in it stays in it. */
+async function take(socket: Socket, place: Place, signal: AbortSignal, known: () => void): Promise<void> {
+  const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+  let stranger = true;
+  const noLongerStranger = (): void => {
+    if (stranger) known();
+    stranger = false;
+  };
+  socket.on('error', () => {});
+  try {
+    await proxySsh(socket, peer, place, noLongerStranger, signal);
+  } catch (error) {
+    place.log.debug({ peer: peer.address, reason: wordsOf(error) }, 'a connection ended');
+  } finally {
+    noLongerStranger();
+    socket.destroy();
+  }
+}
+
+/** The gate's host keys: the public halves, and the keeper to sign with the private ones. */
+function hostKeysOf(welcome: Welcome, keeper: Keeper): Place['hostKeys'] {
+  return welcome.hostKeys.map(({ publicKey, algorithms }) => ({
+    publicKey,
+    algorithms,
+    sign: async (data, algorithm, signal) => {
+      const answer = await keeper['hostkey.sign']({ publicKey, algorithm, data }, signal);
+      if (isRefusal(answer)) throw new GateError('gate.refused', answer.reason);
+      return answer.signature;
+    },
+  }));
+}
+
+function listenOn(address: string, port: number, accept: (socket: Socket) => void): Promise<Server> {
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept);
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(new GateError('gate.cannot-listen', `${address}:${port}: ${wordsOf(error)}`, { cause: error })));
+    server.listen({ host: address, port, reusePort: port !== 0 }, () => resolve(server));
+  });
+}
+
+function where(server: Server): { address: string; port: number } {
+  const at = server.address();
+  return typeof at === 'object' && at !== null ? { address: at.address, port: at.port } : { address: '', port: 0 };
+}
+
