@@ -99,7 +99,9 @@ export async function ssh(
     'ssh',
     ...client.arguments,
     ...(options.flags ?? []),
-    ...['-p', String(reach.port), reach.address],
+    '-p',
+    String(reach.port),
+    reach.address,
     ...(options.command === undefined ? [] : [options.command]),
   ];
   const ran = await run(
@@ -119,7 +121,7 @@ export async function openSsh(
   const client = undo.use(await openClient(reach, options));
   const command = options.command === undefined ? [] : [options.command];
   const argv = [...client.arguments, ...(options.flags ?? []), '-p', String(reach.port), reach.address, ...command];
-  const child = spawn('ssh', argv, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...client.env }, detached: true });
+  const child = spawn('ssh', argv, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...client.env } });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   undo.defer(async () => {
     child.kill('SIGKILL');

@@ -19,6 +19,7 @@ done
 mount -o remount,bind,ro /
 mkdir -p /run/sshd /run/lock
 touch /run/utmp /var/log/wtmp /var/log/btmp /var/log/lastlog
+chmod 600 /var/log/btmp
 
 # The host's people, their hashes, its host keys, its sudo rules and its greeting are not this machine's.
 awk -F: '$3 < 1000 || $3 == 65534' /etc/passwd >/mnt/passwd

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { findProgram } from './install.ts';
 import type { HostKeyType, Machine, MachineOptions, MachineUser } from './machine.ts';
 import { plainEnv, type Ran, type RunOptions, run, runWell } from './run.ts';
-import { keygenArguments, listening, SshdLog, sshdConfig } from './sshd.ts';
+import { keygenArguments, knownHosts, listening, SshdLog, sshdConfig } from './sshd.ts';
 
 /** A process in namespaces of its own: the machine without its sshd. */
 interface Shell extends AsyncDisposable {
@@ -24,9 +24,17 @@ async function openShell(name: string, network: boolean): Promise<Shell> {
   const unshare = spawn(
     'unshare',
     [
-      ...['--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
+      '--mount',
+      '--uts',
+      '--ipc',
+      '--pid',
+      '--fork',
+      '--kill-child=SIGKILL',
+      '--mount-proc',
       ...(network ? ['--net'] : []),
-      ...['bash', join(import.meta.dirname, 'machine-init.sh'), name],
+      'bash',
+      join(import.meta.dirname, 'machine-init.sh'),
+      name,
     ],
     { stdio: ['pipe', 'pipe', 'pipe'], env: { ...plainEnv } },
   );
@@ -47,7 +55,10 @@ async function openShell(name: string, network: boolean): Promise<Shell> {
     pid,
     enter: [
       'nsenter',
-      ...[`--mount=${ns}/mnt`, `--uts=${ns}/uts`, `--ipc=${ns}/ipc`, `--pid=${ns}/pid_for_children`],
+      `--mount=${ns}/mnt`,
+      `--uts=${ns}/uts`,
+      `--ipc=${ns}/ipc`,
+      `--pid=${ns}/pid_for_children`,
       ...(network ? [`--net=${ns}/net`] : []),
       '--',
     ],
@@ -150,8 +161,8 @@ export async function startNamespaceMachine(options: MachineOptions, signal?: Ab
     ];
     const facts = { address, port, hostKeyFiles: keys.files, pidFile: '/run/sshd.pid', defaults };
     await putFile('/etc/ssh/sshd_config', sshdConfig(facts, lines), { mode: '0644' });
-    const [program = '', ...before] = [...shell.enter, findProgram('sshd') ?? '/usr/sbin/sshd', '-D', '-e'];
-    sshd = spawn(program, before, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...plainEnv } });
+    const argv = [...shell.enter.slice(1), findProgram('sshd') ?? '/usr/sbin/sshd', '-D', '-e'];
+    sshd = spawn(shell.enter[0] ?? '', argv, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...plainEnv } });
     await listening(sshd, log);
   }
   async function stopSshd(): Promise<void> {
@@ -173,7 +184,7 @@ export async function startNamespaceMachine(options: MachineOptions, signal?: Ab
     get hostKeys() {
       return keys.lines;
     },
-    knownHosts: (host = address, at = port) => keys.lines.map((line) => `[${host}]:${at} ${line}\n`).join(''),
+    knownHosts: (host = address, at = port) => knownHosts(keys.lines, host, at),
     exec: inside,
     readFile: async (path) => (await exec(['cat', path])).stdout,
     putFile,

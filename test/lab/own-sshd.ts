@@ -11,10 +11,10 @@ import { dirname, join } from 'node:path';
 import { findProgram } from './install.ts';
 import type { HostKeyType, Machine, MachineOptions } from './machine.ts';
 import { plainEnv, run, runWell } from './run.ts';
-import { keygenArguments, listening, SshdLog, sshdConfig } from './sshd.ts';
+import { keygenArguments, knownHosts, listening, SshdLog, sshdConfig } from './sshd.ts';
 
 /** Ends sshd and its sessions when our end of its standard input closes, however this process dies. */
-const watch = 'set -m; "$@" & child=$!; { cat >/dev/null; kill -- -$child; } & wait $child; kill $! 2>/dev/null';
+const watch = 'set -m; "$@" & child=$!; { cat >/dev/null; kill -- -$child; } & wait $child; kill -- -$! 2>/dev/null';
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -98,7 +98,7 @@ export async function startOwnMachine(options: MachineOptions, signal?: AbortSig
     get hostKeys() {
       return hostKeys;
     },
-    knownHosts: (host = address, at = port) => hostKeys.map((line) => `[${host}]:${at} ${line}\n`).join(''),
+    knownHosts: (host = address, at = port) => knownHosts(hostKeys, host, at),
     exec: (argv, more = {}, until = signal) => run(argv, { env, ...more }, until),
     readFile: (path) => readFile(path, 'utf8'),
     putFile: async (path, content, file = {}) => {

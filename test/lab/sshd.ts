@@ -42,6 +42,12 @@ export function keygenArguments(type: HostKeyType): readonly string[] {
   return bits === undefined ? ['-t', algorithm] : ['-t', algorithm, '-b', bits];
 }
 
+/** Lines of known_hosts; OpenSSH writes port 22 without brackets. */
+export function knownHosts(hostKeys: readonly string[], address: string, port: number): string {
+  const host = port === 22 ? address : `[${address}]:${port}`;
+  return hostKeys.map((line) => `${host} ${line}\n`).join('');
+}
+
 /** What sshd says, kept from its first line on. It outlives restarts of sshd. */
 export class SshdLog {
   #lines: string[] = [];
