@@ -10,7 +10,7 @@ const src = join(root, 'src');
 const doors: Readonly<Record<string, readonly string[]>> = {
   recording: ['recorder.ts', 'format/format.ts'],
   protocol: ['ssh/ssh.ts', 'ssh/types.ts'],
-  db: ['tables.ts'],
+  db: ['tables.ts', 'embedded.ts', 'jobs.ts'],
 };
 const pure = /(^|\/)(wire|format|plan|bitmap)\//;
 

@@ -7,10 +7,9 @@ import type { ClientConfig } from 'pg';
 import pg from 'pg';
 import { DbError } from './errors.ts';
 
-/** pg's own parser comes with pg; its result is what the driver would use, so it is the result that is judged. */
-const { parse } = createRequire(import.meta.url)('pg-connection-string') as {
-  parse(text: string): Record<string, unknown>;
-};
+/** pg's own parser, found where pg finds it: its result is what the driver would use, so its result is judged. */
+const ofPg = createRequire(createRequire(import.meta.url).resolve('pg'));
+const { parse } = ofPg('pg-connection-string') as { readonly parse: (text: string) => Record<string, unknown> };
 
 const oids = { int8: 20, date: 1082 } as const;
 
@@ -46,7 +45,8 @@ export function clientConfig(url: string, applicationName = 'sallyport'): Client
     port,
     user,
     database,
-    ...(word('password') === '' ? { password: '' } : { password: word('password') }),
+    // Never undefined: the driver would look into PGPASSWORD and ~/.pgpass.
+    password: word('password'),
     ssl: host.startsWith('/') ? false : typeof ssl === 'object' && ssl !== null ? ssl : ssl === true,
     application_name: applicationName,
     keepAlive: true,

@@ -220,8 +220,14 @@ export async function prepareDatabase(adminUrl: string, name: string, template =
 
 async function initialise(runner: Runner, initdb: string, cluster: string, signal: AbortSignal): Promise<void> {
   const args = [
-    ...['--pgdata', cluster, '--username', adminRole, '--encoding', 'UTF8', '--locale', 'C.UTF-8'],
-    ...['--data-checksums', '--auth-local', 'peer', '--auth-host', 'scram-sha-256', '--no-instructions'],
+    `--pgdata=${cluster}`,
+    `--username=${adminRole}`,
+    '--encoding=UTF8',
+    '--locale=C.UTF-8',
+    '--data-checksums',
+    '--auth-local=peer',
+    '--auth-host=scram-sha-256',
+    '--no-instructions',
   ];
   const child = runner.spawn(initdb, args, { stdio: ['ignore', 'pipe', 'pipe'], env: serverEnv(), signal });
   let words = '';

@@ -95,7 +95,7 @@ async function untilLost(client: pg.Client, signal: AbortSignal): Promise<string
   client.once('end', lost);
   signal.addEventListener('abort', stop, { once: true });
   // A peer that vanished without a word is noticed by its silence.
-  const heartbeat = setInterval(() => client.query('SELECT 1').catch(lost), heartbeatMs);
+  const heartbeat = setInterval(() => void client.query('SELECT 1').catch(lost), heartbeatMs);
   try {
     if (signal.aborted) stop();
     return await over.promise;

@@ -78,6 +78,8 @@ export function runnerFor(owner: Owner, folders: readonly string[], home: string
   return inNamespace(owner, folders, home);
 }
 
+const privately = ['--mount', '--propagation', 'private', '--', 'sh', '-c'] as const;
+
 /**
  * $1 passwd, $2 stage, $3 uid, $4 number of folders, then the folders, then the command. The mounts are seen by this
  * process and its children only and vanish with them.
@@ -113,8 +115,16 @@ function inNamespace(owner: Owner, folders: readonly string[], home: string): Ru
       spawn(
         'unshare',
         [
-          ...['--mount', '--propagation', 'private', '--', 'sh', '-c', enter, 'sallyport-db'],
-          ...[own, stage, String(owner.uid), String(folders.length), ...folders, program, ...args],
+          ...privately,
+          enter,
+          'sallyport-db',
+          own,
+          stage,
+          `${owner.uid}`,
+          `${folders.length}`,
+          ...folders,
+          program,
+          ...args,
         ],
         options,
       ),
@@ -123,10 +133,7 @@ function inNamespace(owner: Owner, folders: readonly string[], home: string): Ru
 
 function namespacesWork(): boolean {
   const probe = 'mount --bind /etc/passwd /etc/passwd && setpriv --reuid=65519 --clear-groups true';
-  return (
-    spawnSync('unshare', ['--mount', '--propagation', 'private', '--', 'sh', '-c', probe], { stdio: 'ignore' })
-      .status === 0
-  );
+  return spawnSync('unshare', [...privately, probe], { stdio: 'ignore' }).status === 0;
 }
 
 /** A user number that neither the machine's list nor any process has. */
