@@ -3,6 +3,7 @@
  * the protocol and counts; an Authenticator decides. It may take its time (a second factor, an approval): nothing else
  * of this connection is read meanwhile, and the answers leave in the order of the requests.
  */
+import type { Clock } from '../../../base/clock.ts';
 import type { Secret } from '../../../base/secret.ts';
 
 export type AuthMethod = 'none' | 'password' | 'publickey' | 'keyboard-interactive';
@@ -76,6 +77,8 @@ export interface AuthenticateOptions {
   readonly probeMs?: number;
   /** Signature algorithms that are looked at; others are refused without asking. Defaults to all this room verifies. */
   readonly algorithms?: readonly string[];
+  /** For tests; the system's otherwise. */
+  readonly clock?: Clock;
 }
 
 export type AuthOutcome =
