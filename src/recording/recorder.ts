@@ -4,32 +4,23 @@
  * keeper within about a second, or `failed` fires and the session must end.
  */
 import type { Clock } from '../base/clock.ts';
-import type { Refusal } from '../base/errors.ts';
 import type { RecordingId } from '../base/ids.ts';
 import type { Secret } from '../base/secret.ts';
-import type { RecordingHeader } from './format/container.ts';
+import { orAborted } from '../base/signals.ts';
+import { concat } from '../base/bytes.ts';
+import { dataKey, headerHash } from './block.ts';
+import type { RecordingError } from './errors.ts';
+import { writeEvent, writeStream } from './format/codec.ts';
+import { encodeHeader, hashLength, type RecordingHeader } from './format/container.ts';
+import { type EchoGuard, guardEcho, type TypedLine } from './format/echo.ts';
 import type { EventDetail, StreamKind } from './format/events.ts';
+import { type FieldWriter, writeFields } from './format/fields.ts';
+import { blockTarget, maxBody, sessionChannel } from './format/limits.ts';
+import { type Line, openLine } from './line.ts';
+import { openReports, type ReportBlock } from './reports.ts';
+import { openSpool } from './spool.ts';
 
-/** What the keeper is told about each block, once it is durable in the spool. */
-export interface BlockReport {
-  readonly number: number;
-  /** Where the block's head begins in the file. */
-  readonly offset: number;
-  /** Bytes of head, payload and hash. */
-  readonly length: number;
-  /** The hash this block continues: of the block before, or of the header. */
-  readonly previous: Uint8Array;
-  readonly hash: Uint8Array;
-  readonly events: number;
-  /** Microseconds since the recording's `startedAt` of its last event. */
-  readonly until: number;
-}
-
-/**
- * Takes a report to the keeper. Resolves when the keeper has stored it; a `Refusal` is the keeper's word that this block
- * is not acceptable and ends the recording; a rejection means that the keeper could not be reached and is tried again.
- */
-export type ReportBlock = (block: BlockReport, signal: AbortSignal) => Promise<Refusal | undefined>;
+export type { BlockReport, ReportBlock } from './reports.ts';
 
 export interface RecorderLimits {
   /** A block is closed when it is so old. */
@@ -74,4 +65,188 @@ export interface Recorder extends AsyncDisposable {
 }
 
 /** Starts a recording: resolves when its first block is durable and reported. Throws RecordingError otherwise. */
-export type OpenRecorder = (options: RecorderOptions, signal: AbortSignal) => Promise<Recorder>;
+export async function openRecorder(options: RecorderOptions, signal: AbortSignal): Promise<Recorder> {
+  const limits: RecorderLimits = { ...recorderLimits, ...options.limits };
+  const header = encodeHeader(options.header);
+  const binding = headerHash(header);
+  const key = dataKey(options.key);
+  const failure = new AbortController();
+  const fail = (error: RecordingError): void => failure.abort(error);
+  const spool = await openSpool(options.spool, concat([header, binding]), fail);
+  const reports = openReports(options.report, options.clock, limits.keeperMs, fail);
+  const line = openLine({
+    spool,
+    reports,
+    key,
+    binding,
+    offset: header.length + hashLength,
+    queueBytes: limits.queueBytes,
+    fail,
+  });
+  const recorder = new FileRecorder(options.header, limits, options.clock, line, failure.signal);
+  try {
+    recorder.record({ kind: 'start', text: '' }, sessionChannel, options.clock.now());
+    recorder.cut(false);
+    await orAborted(line.settled(), AbortSignal.any([signal, failure.signal]));
+    return recorder;
+  } catch (error) {
+    line.abandon();
+    await recorder[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** What becomes of a recorder that nobody configured. */
+export const recorderLimits: RecorderLimits = {
+  blockMs: 1000,
+  blockBytes: blockTarget,
+  queueBytes: 1024 * 1024,
+  keeperMs: 30_000,
+};
+
+/** The hot path: events into the open chunk, and chunks into the line. Identity and lifetime, hence a class. */
+class FileRecorder implements Recorder {
+  readonly id: RecordingId;
+  readonly failed: AbortSignal;
+  readonly #startedAt: number;
+  readonly #limits: RecorderLimits;
+  readonly #clock: Clock;
+  readonly #line: Line;
+  readonly #guards = new Map<number, EchoGuard>();
+  readonly #over = new AbortController();
+  readonly #chunk: FieldWriter = writeFields(2048);
+  #events = 0;
+  #from = 0;
+  #last = 0;
+  #number = 0;
+  #openedAt = 0;
+  #armed = false;
+  #ended = false;
+  #reason = 'session ended';
+
+  constructor(header: RecordingHeader, limits: RecorderLimits, clock: Clock, line: Line, failed: AbortSignal) {
+    this.id = header.id;
+    this.failed = failed;
+    this.#startedAt = header.startedAt;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#line = line;
+  }
+
+  append(kind: StreamKind, channel: number, bytes: Uint8Array, now: number): void {
+    if (this.#ended) return;
+    const guard = this.#guards.get(channel);
+    if (kind === 'input' && guard !== undefined) return this.#typed(guard.typed(bytes), channel, now);
+    for (let at = 0; at < bytes.length; at += maxBody) {
+      const delta = this.#begin(now);
+      writeStream(
+        this.#chunk,
+        kind,
+        delta,
+        channel,
+        bytes.length <= maxBody ? bytes : bytes.subarray(at, at + maxBody),
+      );
+      this.#added();
+    }
+    if (guard !== undefined) this.#typed(guard.shown(bytes), channel, now);
+  }
+
+  record(detail: EventDetail, channel: number, now: number): void {
+    if (this.#ended) return;
+    const guard = this.#guards.get(channel);
+    if (detail.kind === 'pty' && guard === undefined) this.#guards.set(channel, guardEcho());
+    if (detail.kind === 'channel-close' && guard !== undefined) {
+      this.#guards.delete(channel);
+      this.#typed(guard.close(), channel, now);
+    }
+    const delta = this.#begin(now);
+    writeEvent(this.#chunk, delta, channel, detail);
+    this.#added();
+  }
+
+  get congested(): boolean {
+    return this.#line.congested(this.#chunk.length);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#line.onDrain(listener);
+  }
+
+  finish(reason: string): void {
+    this.#reason = reason;
+  }
+
+  /** Closes the open chunk and hands it on. */
+  cut(end: boolean): void {
+    if (this.#events === 0) return;
+    const { length } = this.#chunk;
+    this.#line.put({
+      number: this.#number++,
+      end,
+      plain: this.#chunk.give().subarray(0, length),
+      events: this.#events,
+      from: this.#from,
+      until: this.#last,
+    });
+    this.#events = 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return;
+    const now = this.#clock.now();
+    for (const [channel, guard] of this.#guards) this.#typed(guard.close(), channel, now);
+    this.record({ kind: 'end', reason: this.#reason }, sessionChannel, now);
+    this.#ended = true;
+    this.cut(true);
+    this.#over.abort();
+    await this.#line.close();
+  }
+
+  #typed(lines: readonly TypedLine[], channel: number, now: number): void {
+    for (const line of lines) {
+      const delta = this.#begin(now);
+      writeEvent(this.#chunk, delta, channel, line);
+      this.#added();
+    }
+  }
+
+  /** Before an event: its microseconds since the one before, never negative whatever the clock does. */
+  #begin(now: number): number {
+    const at = Math.max(this.#last, Math.round((now - this.#startedAt) * 1000), 0);
+    if (this.#events === 0) {
+      this.#from = at;
+      this.#last = at;
+      this.#arm();
+    }
+    const delta = at - this.#last;
+    this.#last = at;
+    this.#events++;
+    return delta;
+  }
+
+  #added(): void {
+    if (this.#chunk.length >= this.#limits.blockBytes) this.cut(false);
+  }
+
+  #arm(): void {
+    this.#openedAt = this.#clock.now();
+    if (this.#armed) return;
+    this.#armed = true;
+    void this.#wait(this.#limits.blockMs);
+  }
+
+  /** Cuts the chunk when it is old enough; a chunk begun meanwhile is waited for in its turn. */
+  async #wait(ms: number): Promise<void> {
+    try {
+      for (let left = ms; left > 0; ) {
+        await this.#clock.sleep(left, this.#over.signal);
+        left = this.#events === 0 ? 0 : this.#openedAt + this.#limits.blockMs - this.#clock.now();
+      }
+      this.cut(false);
+    } catch {
+      // Only the end of the recorder ends the sleep; the end has cut the chunk.
+    } finally {
+      this.#armed = false;
+    }
+  }
+}

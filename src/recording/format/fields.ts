@@ -102,8 +102,8 @@ export interface FieldWriter {
   /** UTF-8, cut to `max` bytes at the end of a character. */
   text(value: string, max: number): FieldWriter;
   view(): Uint8Array;
-  /** Forgets what was written; gives back the memory of an unusually large burst. */
-  clear(): void;
+  /** What was written, given away: the writer begins anew with other memory, as much of it as was used well. */
+  give(): Uint8Array;
 }
 
 export function writeFields(initial = 64): FieldWriter {
@@ -169,12 +169,12 @@ export function writeFields(initial = 64): FieldWriter {
       return writer.bytes(kept, max);
     },
     view: () => buffer.subarray(0, at),
-    clear() {
+    give() {
+      const given = buffer.subarray(0, at);
+      buffer = new Uint8Array(2 * at > buffer.length ? buffer.length : initial);
+      view = new DataView(buffer.buffer);
       at = 0;
-      if (buffer.length > 16 * initial) {
-        buffer = new Uint8Array(initial);
-        view = new DataView(buffer.buffer);
-      }
+      return given;
     },
   };
   return writer;
