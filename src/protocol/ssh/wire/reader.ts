@@ -16,7 +16,7 @@ export function isViolation(value: unknown): value is Violation {
   return typeof value === 'object' && value !== null && 'violation' in value && typeof value.violation === 'string';
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true });
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class Reader {
   /** Why the bytes are refused, or undefined while they are good. */
