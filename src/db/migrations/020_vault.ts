@@ -17,7 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 async function keys(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table vault_root (
-      only boolean primary key default true constraint vault_root_is_one check (only),
+      "only" boolean primary key default true constraint vault_root_is_one check ("only"),
       root_check bytea not null constraint vault_root_check_size check (length(root_check) = 32),
       created_at timestamptz not null default now()
     )`.execute(db);
