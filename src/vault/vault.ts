@@ -7,15 +7,14 @@
  */
 import type { Actor } from '../audit/audit.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Refusal } from '../base/errors.ts';
+import { codeOf, type Refusal, wordsOf } from '../base/errors.ts';
 import type { AccountId, RecordingId, Sigkey } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Db, Tx } from '../db/db.ts';
 import type { Signer } from '../protocol/ssh/types.ts';
-import type { Account } from './accounts.ts';
-import type { Credential, OpenCredential, OpenVersion } from './credential.ts';
-import { generatePassword, storeCredential, violationsOf } from './credentials.ts';
+import type { OpenCredential, OpenVersion } from './credential.ts';
+import { generatePassword, type StoreRequest, storeCredential, violationsOf } from './credentials.ts';
 import { setCurrent } from './current.ts';
 import type { VaultErrorCode } from './errors.ts';
 import type { Hold } from './holds.ts';
@@ -25,7 +24,7 @@ import type { Rule } from './policy/rules.ts';
 import { createRecordingKey, openRecordingKey } from './recording-keys.ts';
 import { openRing } from './ring.ts';
 import { readRootKey } from './root-key.ts';
-import { openSealed, sealBytes } from './sealing.ts';
+import { alarm, openSealed, sealBytes } from './sealing.ts';
 
 export {
   type Account,
@@ -46,13 +45,24 @@ export {
   rotationClass,
 } from './credential.ts';
 export type { Change } from './change.ts';
+export type { StoreRequest } from './credentials.ts';
 export { type CredentialVersion, currentOf, versionsOf } from './current.ts';
-export { type Hold, hold, holdExclusively, type HoldRecord, type HoldRequest, holdsOf, releaseHoldsOf, resumeHold } from './holds.ts';
+export {
+  type Hold,
+  hold,
+  holdExclusively,
+  type HoldRecord,
+  type HoldRequest,
+  holdsOf,
+  releaseHoldsOf,
+  resumeHold,
+} from './holds.ts';
 export type { HostKeyName, SealKeyName, SealSigner } from './internal-keys.ts';
 export { check, type CheckContext } from './policy/check.ts';
 export { generate } from './policy/generate.ts';
 export { declarePolicies, type Policy, type PolicyDeclaration, policies, policyById, policyNamed } from './policies.ts';
 export { faultsOf, type Minimum, type PolicyRules, type Rule } from './policy/rules.ts';
+export { addKeyVersion } from './ring.ts';
 export { createRootKey } from './root-key.ts';
 export { importSshKey } from './ssh-key.ts';
 
@@ -63,16 +73,6 @@ export interface VaultOptions {
   readonly dataDirectory: string;
   readonly log: Log;
   readonly clock: Clock;
-}
-
-/** A value to keep. It is durable when the transaction is: commit before any connector sees it. */
-export interface StoreRequest {
-  readonly account: AccountId;
-  readonly sigkey: Sigkey;
-  readonly credential: Credential;
-  /** Where the value comes from, for the audit trail. */
-  readonly origin: 'generated' | 'entered';
-  readonly actor: Actor;
 }
 
 export interface Vault extends AsyncDisposable {
@@ -121,7 +121,10 @@ export interface Vault extends AsyncDisposable {
 export async function openVault(options: VaultOptions, signal: AbortSignal): Promise<Vault> {
   const { db, log } = options;
   using rootKey = await readRootKey(options.rootKeyPath, options.dataDirectory);
-  const ring = await openRing(db, rootKey, signal);
+  const ring = await openRing(db, rootKey, signal).catch(async (error: unknown) => {
+    if (codeOf(error) === 'vault.tampered') await alarm({ db, log }, {}, wordsOf(error));
+    throw error;
+  });
   const context = { db, ring, log };
   return {
     store: (tx, request) => storeCredential(ring, tx, request),

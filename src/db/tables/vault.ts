@@ -1,6 +1,6 @@
 /** Tables of the vault room, as kysely sees them. Migrations: `db/migrations/020_vault.ts`. */
 import type { ColumnType, Generated } from 'kysely';
-import type { AccountId, HoldId, PolicyId, RecordingId, Sigkey, TargetId } from '../../base/ids.ts';
+import type { AccountId, GateId, HoldId, PolicyId, RecordingId, Sigkey, TargetId } from '../../base/ids.ts';
 
 export interface VaultRootTable {
   only: Generated<boolean>;
@@ -88,7 +88,7 @@ export interface HoldTable {
   account_id: AccountId;
   kind: 'session' | 'checkout' | 'rotation' | 'verification';
   subject: string;
-  gate_id: string | null;
+  gate_id: GateId | null;
   created_at: Generated<Date>;
   released_at: Date | null;
 }

@@ -1,0 +1,153 @@
+/**
+ * Holds: the present uses of a credential. Whoever uses an account holds it; rotation waits for holds; the last one to
+ * go away is announced on the channel `hold_released` with the account's id, in the transaction that releases it (the
+ * table's trigger does it, so that no way of releasing forgets it).
+ *
+ * A `Hold` is a proof: only this file makes one, from a row that was just committed or found, and only a `Hold` opens a
+ * credential.
+ */
+import { refuse, type Refusal } from '../base/errors.ts';
+import type { AccountId, GateId, HoldId } from '../base/ids.ts';
+import { newId } from '../base/new-id.ts';
+import { type Db, inTransaction, type Tx } from '../db/db.ts';
+import { VaultError } from './errors.ts';
+
+export type HoldKind = 'session' | 'checkout' | 'rotation' | 'verification';
+
+export interface HoldRequest {
+  readonly kind: HoldKind;
+  /** What holds: a session's id, a checkout's, a sigkey. */
+  readonly subject: string;
+  readonly gateId?: GateId;
+}
+
+export interface HoldRecord {
+  readonly id: HoldId;
+  readonly account: AccountId;
+  readonly kind: HoldKind;
+  readonly subject: string;
+  readonly gateId: GateId | null;
+  readonly createdAt: Date;
+}
+
+class LiveHold implements AsyncDisposable {
+  readonly id: HoldId;
+  readonly account: AccountId;
+  readonly kind: HoldKind;
+  readonly subject: string;
+  readonly gateId: GateId | null;
+  readonly #db: Db;
+
+  constructor(db: Db, hold: Omit<HoldRecord, 'createdAt'>) {
+    this.#db = db;
+    this.id = hold.id;
+    this.account = hold.account;
+    this.kind = hold.kind;
+    this.subject = hold.subject;
+    this.gateId = hold.gateId;
+  }
+
+  /** Ends the use. Releasing twice is releasing once. */
+  async release(): Promise<void> {
+    await this.#db
+      .updateTable('hold')
+      .set({ released_at: new Date() })
+      .where('id', '=', this.id)
+      .where('released_at', 'is', null)
+      .execute();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}
+
+/** Proof that an account is held. Forging one is a compile error. */
+export type Hold = LiveHold;
+
+/** Holds an account; any number of holds may stand side by side. Throws `vault.account-unknown`. */
+export async function hold(db: Db, account: AccountId, request: HoldRequest): Promise<Hold> {
+  return inTransaction(db, async (tx) => {
+    // Shared, and in conflict with the lock of `holdExclusively`.
+    const found = await tx
+      .selectFrom('account')
+      .select('id')
+      .where('id', '=', account)
+      .where('removed_at', 'is', null)
+      .forKeyShare()
+      .executeTakeFirst();
+    if (found === undefined) throw new VaultError('vault.account-unknown');
+    return insert(db, tx, account, request);
+  });
+}
+
+/**
+ * Holds an account unless a session, a checkout or another randomization holds it, in one step: between the look and
+ * the hold nobody can come in. Refused with `vault.in-use`.
+ */
+export async function holdExclusively(
+  db: Db,
+  account: AccountId,
+  request: HoldRequest,
+): Promise<Hold | Refusal<'vault.in-use'>> {
+  return inTransaction(db, async (tx) => {
+    const found = await tx
+      .selectFrom('account')
+      .select('id')
+      .where('id', '=', account)
+      .where('removed_at', 'is', null)
+      .forUpdate()
+      .executeTakeFirst();
+    if (found === undefined) throw new VaultError('vault.account-unknown');
+    const other = (await holdsOf(tx, account)).find((one) => one.kind !== 'verification');
+    if (other !== undefined) return refuse('vault.in-use', `held by ${other.kind} ${other.subject}`);
+    return insert(db, tx, account, request);
+  });
+}
+
+async function insert(db: Db, tx: Tx, account: AccountId, request: HoldRequest): Promise<Hold> {
+  const fields = { id: newId<HoldId>(), kind: request.kind, subject: request.subject };
+  const gateId = request.gateId ?? null;
+  await tx
+    .insertInto('hold')
+    .values({ ...fields, account_id: account, gate_id: gateId, released_at: null })
+    .execute();
+  return new LiveHold(db, { ...fields, account, gateId });
+}
+
+/** The proof for a hold that a former life of this process made, or undefined if it was released. */
+export async function resumeHold(db: Db, id: HoldId): Promise<Hold | undefined> {
+  const row = await live(db).where('id', '=', id).executeTakeFirst();
+  return row && new LiveHold(db, recordOf(row));
+}
+
+/** The present holds of an account, oldest first. */
+export async function holdsOf(db: Db | Tx, account: AccountId): Promise<HoldRecord[]> {
+  const rows = await live(db).where('account_id', '=', account).orderBy('created_at').orderBy('id').execute();
+  return rows.map(recordOf);
+}
+
+/** Releases all holds of a subject or of a gate, for recovery; returns those it released. */
+export async function releaseHoldsOf(
+  db: Db | Tx,
+  of: { readonly subject: string } | { readonly gateId: GateId },
+): Promise<HoldRecord[]> {
+  const update = db.updateTable('hold').set({ released_at: new Date() }).where('released_at', 'is', null);
+  const some = 'subject' in of ? update.where('subject', '=', of.subject) : update.where('gate_id', '=', of.gateId);
+  return (await some.returningAll().execute()).map(recordOf);
+}
+
+function live(db: Db | Tx) {
+  return db.selectFrom('hold').selectAll().where('released_at', 'is', null);
+}
+
+function recordOf(row: Awaited<ReturnType<ReturnType<typeof live>['execute']>>[number]): HoldRecord {
+  return {
+    id: row.id,
+    account: row.account_id,
+    kind: row.kind,
+    subject: row.subject,
+    gateId: row.gate_id,
+    createdAt: row.created_at,
+  };
+}
