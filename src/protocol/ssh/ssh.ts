@@ -1,6 +1,37 @@
 /** The room's door: the functions that other rooms call, each by name. Shapes are in `types.ts`. */
+export type {
+  Authenticator,
+  AuthenticateOptions,
+  AuthMethod,
+  AuthOutcome,
+  Dialogue,
+  DialogueStep,
+  PublickeyClaim,
+  Verdict,
+} from './auth/authenticator.ts';
+export { type LoggedIn, type LoginCredential, type LoginRefusal, logIn } from './auth/client.ts';
+export { authenticate } from './auth/server.ts';
 export { SshError, type SshErrorCode } from './errors.ts';
 export { fingerprint, formatKeyLine, type KeyLine, parseKeyLine, parsePublicKey } from './keys/lines.ts';
 export { formatPrivateKey, type PrivateKey, parsePrivateKey } from './keys/private.ts';
 export { generateKeyPair, type KeyKind, type KeyPair, signerFromPrivateKey } from './keys/signer.ts';
 export { verifySignature } from './keys/verify.ts';
+export { publickeySignedData } from './wire/auth.ts';
+export {
+  type ConnectionMessage,
+  connectionMsg,
+  dataLength,
+  decodeConnection,
+  encodeConnection,
+  isData,
+  openFailure,
+  recipientOf,
+} from './wire/connection.ts';
+export {
+  type ChannelRequest,
+  decodeTcpip,
+  encodeRequest,
+  encodeTcpip,
+  type PtyRequest,
+  type TcpipBody,
+} from './wire/connection-requests.ts';

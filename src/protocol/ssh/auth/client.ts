@@ -193,7 +193,7 @@ async function reply(attempt: Attempt): Promise<Answer> {
   for (;;) {
     const payload = await read(attempt);
     if (payload === undefined) return { kind: 'dismissed' };
-    switch (payload[0]) {
+    switch (payload[0] ?? 0) {
       case authMsg.banner:
         attempt.banner = (attempt.banner + unwrap(decodeBanner(payload))).slice(0, longestBanner);
         break;

@@ -97,7 +97,7 @@ export async function authenticate(
     }
     if (error.why !== 'left' && error.why !== 'broken') {
       const reason = error.why === 'protocol' ? disconnectReason.protocolError : disconnectReason.noMoreAuthMethods;
-      void transport.disconnect(reason, error.why === 'protocol' ? error.message : 'authentication failed');
+      await transport.disconnect(reason, error.why === 'protocol' ? error.message : 'authentication failed');
     }
     return { kind: 'ended', why: error.why, user: talk.user, detail: error.message };
   }
