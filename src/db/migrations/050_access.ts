@@ -83,7 +83,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
         check ((state = 'ended') = (ended_at is not null) and (state = 'ended') = (outcome is not null))
     )`.execute(db);
   await sql`create index session_running on session (gate_id) where state <> 'ended'`.execute(db);
-  await sql`create index session_user on session (user_id, opened_at)`.execute(db);
+  await sql`create index session_of_user on session (user_id, opened_at)`.execute(db);
   await sql`
     create function session_remember_prior_state() returns trigger language plpgsql as $$
     begin
