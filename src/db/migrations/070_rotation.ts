@@ -9,7 +9,7 @@ import { appendOnly } from '../append-only.ts';
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table ledger_node (
-      only boolean primary key default true constraint ledger_node_one check (only),
+      "only" boolean primary key default true constraint ledger_node_one check ("only"),
       id text not null default gen_random_uuid()::text
     )`.execute(db);
   await sql`insert into ledger_node default values`.execute(db);
