@@ -1,0 +1,62 @@
+/**
+ * The door of identity: who is it. Users, groups, roles and how people prove who they are; an `Identity` comes only out
+ * of `submitFactor`. Where somebody may go is not decided here.
+ */
+export {
+  accessChanged,
+  addKey,
+  changePassword,
+  notifyAccessChanged,
+  removeKey,
+  setDisabled,
+  setPassword,
+  unlock,
+} from './changes.ts';
+export {
+  type Change,
+  declareUserGroups,
+  declareUsers,
+  type UserDeclaration,
+  type UserGroup,
+  type UserGroupDeclaration,
+  userGroups,
+} from './declare.ts';
+export {
+  enrol,
+  type Enrolled,
+  type Enrolment,
+  type EnrolRefusal,
+  type EnrolRequest,
+  ensureEnrolment,
+  inviteUser,
+  isEnrolmentOpen,
+} from './enrolment.ts';
+export type { LockoutPolicy } from './lockout.ts';
+export {
+  actorOf,
+  beginLogin,
+  type Factor,
+  type FactorKind,
+  type Identity,
+  isIdentity,
+  knowsKey,
+  type Login,
+  type LoginContext,
+  type LoginRequest,
+  submitFactor,
+  type Verdict,
+} from './login.ts';
+export { isRole, mayDo, type Right, rightsOf, type Role, roles } from './rights.ts';
+export { enrolTotp, removeTotp, type Sealer } from './totp.ts';
+export {
+  barOf,
+  canonicalName,
+  isSource,
+  isUserName,
+  type User,
+  userById,
+  type UserKey,
+  userNamed,
+  users,
+  usersById,
+} from './users.ts';

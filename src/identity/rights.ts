@@ -1,0 +1,68 @@
+/**
+ * Roles and what they allow, as data. No role allows to see a secret: administration never implies reveal. A role says
+ * nothing of targets either; where a person may go is for grants.
+ */
+
+export const roles = ['administrator', 'password-administrator', 'password-auditor', 'password-user'] as const;
+export type Role = (typeof roles)[number];
+
+export type Right =
+  | 'status.view'
+  | 'estate.change'
+  | 'estate.view'
+  | 'user.change'
+  | 'user.view'
+  | 'credential.store'
+  | 'hostkey.trust'
+  | 'session.view'
+  | 'session.kill'
+  | 'recording.view'
+  | 'rotation.run'
+  | 'rotation.view'
+  | 'audit.view';
+
+/** The reviewed table: a change here is a change of who may do what, and a test holds a copy of it. */
+export const rightsOf: Readonly<Record<Role, readonly Right[]>> = {
+  administrator: [
+    'status.view',
+    'estate.change',
+    'estate.view',
+    'user.change',
+    'user.view',
+    'credential.store',
+    'hostkey.trust',
+    'session.view',
+    'session.kill',
+    'recording.view',
+    'rotation.run',
+    'rotation.view',
+    'audit.view',
+  ],
+  'password-administrator': [
+    'status.view',
+    'estate.view',
+    'credential.store',
+    'hostkey.trust',
+    'rotation.run',
+    'rotation.view',
+  ],
+  'password-auditor': [
+    'status.view',
+    'estate.view',
+    'user.view',
+    'session.view',
+    'recording.view',
+    'rotation.view',
+    'audit.view',
+  ],
+  'password-user': [],
+};
+
+/** Whether somebody with these roles has the right. */
+export function mayDo(who: { readonly roles: readonly Role[] }, right: Right): boolean {
+  return who.roles.some((role) => rightsOf[role].includes(right));
+}
+
+export function isRole(text: string): text is Role {
+  return (roles as readonly string[]).includes(text);
+}
