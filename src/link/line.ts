@@ -142,9 +142,15 @@ export class Line implements AsyncDisposable {
     const cancelled = new AbortController();
     this.#answering.set(number, cancelled);
     try {
-      if (!Array.isArray(body) || typeof body[0] !== 'string') throw new LinkError('link.malformed', 'a question without a name');
+      if (!Array.isArray(body) || typeof body[0] !== 'string')
+        throw new LinkError('link.malformed', 'a question without a name');
       const signal = AbortSignal.any([cancelled.signal, this.#over.signal]);
-      const answer = await this.#answer(body[0], body[1], (part) => this.#write({ kind: 'part', number, body: part }), signal);
+      const answer = await this.#answer(
+        body[0],
+        body[1],
+        (part) => this.#write({ kind: 'part', number, body: part }),
+        signal,
+      );
       if (isRefusal(answer)) this.#write({ kind: 'refused', number, body: answer satisfies Refusal });
       else this.#write({ kind: 'answer', number, body: answer });
     } catch (error) {

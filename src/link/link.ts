@@ -6,12 +6,12 @@ import type { Static } from 'typebox';
 import type { Refusal } from '../base/errors.ts';
 import { type Answer, type Ask, ask } from './fields.ts';
 import type { Line } from './line.ts';
-import { type Credential, type GateQuestions, type HostKey, questions } from './questions.ts';
+import { type Credential, type GateQuestions, questions } from './questions.ts';
 
 export { type Answers, answerer, ask, Bytes, checkFields, type Questions, question } from './fields.ts';
 export { type Answerer, Line } from './line.ts';
-export { Credential, type GateQuestions, HostKey, Listener, questions, told } from './questions.ts';
-export { parseSelector, type Selector } from './selector.ts';
+export { Credential, type GateQuestions, Listener, questions, told } from './questions.ts';
+export { formatSelector, parseSelector, type Selector } from './selector.ts';
 
 /** The keeper as a gate sees it. */
 export type Keeper = {
@@ -23,7 +23,6 @@ export type Keeper = {
 
 export type AuthorizationAnswer = Answer<GateQuestions, 'authorize'>;
 export type CredentialAnswer = Static<typeof Credential>;
-export type PinnedHostKey = Static<typeof HostKey>;
 
 /** The keeper behind whatever line is there at the moment of asking: after a lost keeper it is another one. */
 export function keeperOver(line: () => Line): Keeper {

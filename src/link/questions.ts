@@ -13,9 +13,11 @@ const Factors = Type.Array(Type.Union([Type.Literal('password'), Type.Literal('p
 /** How far a recording has come, as the gate knows it. */
 const Progress = Type.Object({ session: Handle, blocks: Type.Integer({ minimum: 0 }) });
 
-export const Listener = Type.Object({ protocol: Type.Literal('ssh'), address: Text, port: Type.Integer({ minimum: 0, maximum: 65535 }) });
-
-export const HostKey = Type.Object({ algorithm: Text, publicKey: Bytes(16 * 1024) });
+export const Listener = Type.Object({
+  protocol: Type.Literal('ssh'),
+  address: Text,
+  port: Type.Integer({ minimum: 0, maximum: 65535 }),
+});
 
 export const Credential = Type.Union([
   Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
@@ -45,7 +47,10 @@ export const questions = {
     Type.Object({ login: Handle, next: Factors }),
   ),
   /** Whether this key would be looked at. Says nothing of whether the login would succeed. */
-  'login.knowsKey': question(Type.Object({ login: Handle, publicKey: Bytes(16 * 1024) }), Type.Object({ known: Type.Boolean() })),
+  'login.knowsKey': question(
+    Type.Object({ login: Handle, publicKey: Bytes(16 * 1024) }),
+    Type.Object({ known: Type.Boolean() }),
+  ),
   'login.factor': question(
     Type.Object({
       login: Handle,
@@ -64,7 +69,10 @@ export const questions = {
         }),
       ]),
     }),
-    Type.Object({ verdict: Type.Union([Type.Literal('accepted'), Type.Literal('partial'), Type.Literal('refused')]), next: Factors }),
+    Type.Object({
+      verdict: Type.Union([Type.Literal('accepted'), Type.Literal('partial'), Type.Literal('refused')]),
+      next: Factors,
+    }),
   ),
   authorize: question(
     Type.Object({ login: Handle, account: Type.Optional(Text), target: Text, service: Type.Optional(Text) }),
@@ -75,7 +83,8 @@ export const questions = {
       target: Text,
       address: Text,
       port: Type.Integer({ minimum: 1, maximum: 65535 }),
-      hostKeys: Type.Array(HostKey),
+      /** Types of the keys that are pinned, so that the target is asked for one of them; empty if none is. */
+      hostKeyTypes: Type.Array(Text),
       /** What may be done on the connection: `shell`, `exec`, `sftp`, `scp-up`, `scp-down`. */
       subprotocols: Type.Array(Text),
       recordContent: Type.Boolean(),
@@ -109,15 +118,26 @@ export const questions = {
     Type.Object({ hold: Handle, algorithm: Text, data: Bytes(64 * 1024) }),
     Type.Object({ signature: Bytes(16 * 1024) }),
   ),
-  /** The target showed a host key that is not pinned; nothing was sent to it. */
-  'hostkey.mismatched': question(Type.Object({ session: Handle, algorithm: Text, publicKey: Bytes(16 * 1024) }), Nothing),
+  /** Whether the host key that the target shows is the right one. The keeper audits any other. */
+  'hostkey.check': question(
+    Type.Object({ session: Handle, algorithm: Text, publicKey: Bytes(16 * 1024) }),
+    Type.Object({ verdict: Type.Union([Type.Literal('trusted'), Type.Literal('unknown'), Type.Literal('changed')]) }),
+  ),
   /** The target took the credential; from now on bytes flow. */
-  'session.live': question(Type.Object({ session: Handle, front: Type.Record(Type.String(), Text), back: Type.Record(Type.String(), Text) }), Nothing),
+  'session.live': question(
+    Type.Object({ session: Handle, front: Type.Record(Type.String(), Text), back: Type.Record(Type.String(), Text) }),
+    Nothing,
+  ),
   'session.event': question(
     Type.Object({
       session: Handle,
       event: Type.Union([
-        Type.Object({ type: Type.Literal('channel.opened'), channel: Type.Integer(), what: Text, command: Type.Optional(Text) }),
+        Type.Object({
+          type: Type.Literal('channel.opened'),
+          channel: Type.Integer(),
+          what: Text,
+          command: Type.Optional(Text),
+        }),
         Type.Object({ type: Type.Literal('channel.refused'), channel: Type.Integer(), what: Text, reason: Text }),
         Type.Object({
           type: Type.Literal('file.transferred'),
@@ -128,14 +148,19 @@ export const questions = {
           sha256: Type.Optional(Text),
           complete: Type.Boolean(),
         }),
-        
       ]),
     }),
     Nothing,
   ),
   /** The session is over and its recording closed; the keeper releases the hold and seals. */
   'session.end': question(
-    Type.Object({ session: Handle, outcome: Text, detail: Type.Optional(Text), bytesIn: Type.Number(), bytesOut: Type.Number() }),
+    Type.Object({
+      session: Handle,
+      outcome: Text,
+      detail: Type.Optional(Text),
+      bytesIn: Type.Number(),
+      bytesOut: Type.Number(),
+    }),
     Nothing,
   ),
 };

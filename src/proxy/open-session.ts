@@ -29,7 +29,12 @@ export interface Session extends AsyncDisposable {
 }
 
 /** Opens the row at the keeper. Throws what the keeper refuses with. */
-export async function openSession(place: Place, authorization: AuthorizationAnswer, front: Front, shutdown: AbortSignal): Promise<Session> {
+export async function openSession(
+  place: Place,
+  authorization: AuthorizationAnswer,
+  front: Front,
+  shutdown: AbortSignal,
+): Promise<Session> {
   const opened = await place.keeper['session.open']({ authorization: authorization.authorization }, shutdown);
   if (isRefusal(opened)) throw new ProxyError('proxy.killed', opened.reason);
   const own = new AbortController();
@@ -65,7 +70,10 @@ export async function openSession(place: Place, authorization: AuthorizationAnsw
 
 /** Ends the session when its time is over. Timers reach 24 days; anything longer is renewed by whoever extends it. */
 function endAt(until: number, now: number, own: AbortController): NodeJS.Timeout {
-  const timer = setTimeout(() => own.abort(new ProxyError('proxy.time-over')), Math.min(Math.max(until - now, 0), 2 ** 31 - 1));
+  const timer = setTimeout(
+    () => own.abort(new ProxyError('proxy.time-over')),
+    Math.min(Math.max(until - now, 0), 2 ** 31 - 1),
+  );
   timer.unref();
   return timer;
 }
@@ -76,7 +84,10 @@ async function tellEnd(place: Place, session: Session): Promise<void> {
   const late = AbortSignal.timeout(keeperMs);
   while (!late.aborted) {
     try {
-      await place.keeper['session.end']({ session: session.id, outcome: by, detail: words.slice(0, 1000), bytesIn, bytesOut }, late);
+      await place.keeper['session.end'](
+        { session: session.id, outcome: by, detail: words.slice(0, 1000), bytesIn, bytesOut },
+        late,
+      );
       return;
     } catch (error) {
       place.log.warn({ session: session.id, reason: wordsOf(error) }, 'the end of a session could not be told yet');

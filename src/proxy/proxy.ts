@@ -9,7 +9,13 @@ import { spliceSsh } from './ssh/splice.ts';
 export type { Peer, Place, RunningSession } from './place.ts';
 
 /** Takes one SSH connection through its whole story. `known` is called when the client has logged in. */
-export async function proxySsh(socket: Socket, peer: Peer, place: Place, known: () => void, signal: AbortSignal): Promise<void> {
+export async function proxySsh(
+  socket: Socket,
+  peer: Peer,
+  place: Place,
+  known: () => void,
+  signal: AbortSignal,
+): Promise<void> {
   await runSession(
     {
       answer: async (waiting) => {

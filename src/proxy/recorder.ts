@@ -10,7 +10,12 @@ import type { Place } from './place.ts';
 import type { Front } from './session.ts';
 
 /** Resolves when the first block is durable and the keeper knows it. Throws otherwise: no recorder, no session. */
-export async function startRecorder(place: Place, session: Session, authorization: AuthorizationAnswer, front: Front): Promise<Recorder> {
+export async function startRecorder(
+  place: Place,
+  session: Session,
+  authorization: AuthorizationAnswer,
+  front: Front,
+): Promise<Recorder> {
   using key = session.key;
   const recorder = await openRecorder(
     {

@@ -63,9 +63,15 @@ export async function runSession(protocol: Protocol, place: Place, shutdown: Abo
 
   // -- May they, there, now? --------------------------------------------------------------------------------------
   const { login, account, target, service } = front;
-  const asked = { login, target, ...(account === undefined ? {} : { account }), ...(service === undefined ? {} : { service }) };
+  const asked = {
+    login,
+    target,
+    ...(account === undefined ? {} : { account }),
+    ...(service === undefined ? {} : { service }),
+  };
   const authorization = await place.keeper.authorize(asked, shutdown);
-  if (isRefusal(authorization)) return await front.turnAway(authorization.code === 'access.ambiguous' ? authorization.reason : notAvailable);
+  if (isRefusal(authorization))
+    return await front.turnAway(authorization.code === 'access.ambiguous' ? authorization.reason : notAvailable);
 
   // -- From here there is a session: a row, and a signal that ends it ----------------------------------------------
   await using session = await openSession(place, authorization, front, shutdown);

@@ -111,5 +111,7 @@ export function keepRunning(spec: ChildSpec, graceMs: number, log: Log, signal: 
 }
 
 function pick(...names: string[]): Record<string, string> {
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
 }

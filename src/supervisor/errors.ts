@@ -7,7 +7,8 @@ export const supervisorErrors = defineErrors({
   },
   'supervisor.data-unusable': {
     meaning: 'the data directory cannot be used',
-    remedy: 'choose one that you may write and that other users may pass through (mode 0711 on every folder above it), by --data or SALLYPORT_DATA',
+    remedy:
+      'choose one that you may write and that other users may pass through (mode 0711 on every folder above it), by --data or SALLYPORT_DATA',
   },
   'supervisor.not-started': {
     meaning: 'a part of Sallyport did not start',

@@ -16,7 +16,8 @@ export function lockData(data: string): Disposable {
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
       const pid = Number(readFileSync(path, 'utf8'));
-      if (pid !== process.pid && isSallyport(pid)) throw new SupervisorError('supervisor.already-running', `process ${pid}`);
+      if (pid !== process.pid && isSallyport(pid))
+        throw new SupervisorError('supervisor.already-running', `process ${pid}`);
       rmSync(path, { force: true });
     }
   }

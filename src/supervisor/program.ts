@@ -29,7 +29,10 @@ export function programFor(uid: number | undefined, folder: string): Program {
     cpSync(join(root, 'src'), join(fresh, 'src'), { recursive: true });
     cpSync(join(root, 'package.json'), join(fresh, 'package.json'));
     for (const name of runtimePackages()) {
-      cpSync(join(root, 'node_modules', name), join(fresh, 'node_modules', name), { recursive: true, dereference: true });
+      cpSync(join(root, 'node_modules', name), join(fresh, 'node_modules', name), {
+        recursive: true,
+        dereference: true,
+      });
     }
     cpSync(process.execPath, join(fresh, 'bin/node'), { dereference: true });
     renameSync(fresh, target);
@@ -61,7 +64,9 @@ function runtimePackages(): string[] {
 function fingerprint(): string {
   const hash = createHash('sha256').update(process.version);
   hash.update(readFileSync(join(root, 'package-lock.json')));
-  const files = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const files = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   for (const file of files.map((entry) => join(entry.parentPath, entry.name)).toSorted()) {
     hash.update(relative(root, file)).update(readFileSync(file));
   }

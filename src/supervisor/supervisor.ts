@@ -8,9 +8,11 @@ import { randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { wordsOf } from '../base/errors.ts';
+import type { GateId } from '../base/ids.ts';
 import { type Log, openLog } from '../base/log.ts';
+import { newId } from '../base/new-id.ts';
 import type { Config } from '../config.ts';
-import { type EmbeddedDatabase, startEmbedded } from '../db/db.ts';
+import { type EmbeddedDatabase, startEmbedded } from '../db/embedded.ts';
 import { type Child, keepRunning } from './child.ts';
 import { SupervisorError } from './errors.ts';
 import { type Folders, prepareFolders } from './folders.ts';
@@ -23,7 +25,11 @@ export interface Running {
   readonly keeperSocket: string;
   /** The code for the first administrator, as long as there is nobody. */
   readonly enrolment?: string;
-  readonly pids: { readonly keeper: number | undefined; readonly gates: readonly (number | undefined)[]; readonly database: number | undefined };
+  readonly pids: {
+    readonly keeper: number | undefined;
+    readonly gates: readonly (number | undefined)[];
+    readonly database: number | undefined;
+  };
 }
 
 /**
@@ -76,7 +82,7 @@ function startParts(
 ): Parts {
   const gateProgram = programFor(folders.gateUid, folders.program);
   const listening = new Map<number, { address: string; port: number }[]>();
-  const tokens = new Map<number, string>();
+  const tokens = new Map<number, { readonly id: GateId; readonly token: string }>();
   let enrolment: string | undefined;
   let keeperReady = false;
   let announced = false;
@@ -126,10 +132,15 @@ function startParts(
         ...(folders.gateUid === undefined ? {} : { uid: folders.gateUid, gid: folders.gateUid }),
         log: logFd,
         greeting: () => {
-          const token = randomBytes(32).toString('hex');
-          tokens.set(index, token);
-          keeper.tell({ gate: token });
-          return { token, link: folders.linkSocket, logLevel: config.logLevel, drainSeconds: config.drainSeconds };
+          const gate = { id: newId<GateId>(), token: randomBytes(32).toString('hex') };
+          tokens.set(index, gate);
+          keeper.tell({ gate });
+          return {
+            token: gate.token,
+            link: folders.linkSocket,
+            logLevel: config.logLevel,
+            drainSeconds: config.drainSeconds,
+          };
         },
         said: (line) => {
           if (line['listening'] === undefined) return;
@@ -137,10 +148,10 @@ function startParts(
           announce();
         },
         exited: () => {
-          const token = tokens.get(index);
+          const gate = tokens.get(index);
           tokens.delete(index);
           listening.delete(index);
-          if (token !== undefined) keeper.tell({ gone: token });
+          if (gate !== undefined) keeper.tell({ gone: gate.token });
         },
       },
       (config.drainSeconds + 10) * 1000,
@@ -185,6 +196,7 @@ async function startDatabase(config: Config, folders: Folders, log: Log, signal:
       if (stopped.signal.aborted) return;
       log.warn({}, 'the database ended and is started again');
       try {
+        await database[Symbol.asyncDispose]();
         database = await start();
       } catch (error) {
         log.error({ error: wordsOf(error) }, 'the database does not start');

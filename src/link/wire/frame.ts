@@ -75,7 +75,8 @@ export function decodeFrame(bytes: Uint8Array): Decoded {
   const blobs: Uint8Array[] = [];
   for (let at = head + jsonLength; at < end; ) {
     const size = at + 4 <= end ? view.getUint32(at) : Number.POSITIVE_INFINITY;
-    if (at + 4 + size > end || blobs.length === maxBlobs) return { kind: 'violation', reason: 'byte string longer than its frame' };
+    if (at + 4 + size > end || blobs.length === maxBlobs)
+      return { kind: 'violation', reason: 'byte string longer than its frame' };
     blobs.push(bytes.slice(at + 4, at + 4 + size));
     at += 4 + size;
   }

@@ -1,9 +1,9 @@
 /**
- * The target's side of an SSH session: the client role of the transport. The target's host key is compared with the pinned
- * ones inside the key exchange; with any other key the connection ends there, before a user name or a secret was sent.
+ * The target's side of an SSH session: the client role of the transport. The keeper compares the target's host key with
+ * the pinned ones inside the key exchange; with any other key the connection ends there, before a user name or a secret
+ * was sent.
  */
 import { connect, type Socket } from 'node:net';
-import { same } from '../../base/bytes.ts';
 import { isRefusal, type Refusal, wordsOf } from '../../base/errors.ts';
 import { deadline, orAborted } from '../../base/signals.ts';
 import type { AuthorizationAnswer } from '../../link/link.ts';
@@ -23,22 +23,28 @@ export interface SshBack extends Back {
 }
 
 /** Throws `proxy.no-host-key`, `proxy.target-unreachable` or `proxy.host-key-changed`. */
-export async function dialSsh(authorization: AuthorizationAnswer, session: Session, place: Place, signal: AbortSignal): Promise<SshBack> {
-  const { address, port, hostKeys, target } = authorization;
-  if (hostKeys.length === 0) throw new ProxyError('proxy.no-host-key', target);
+export async function dialSsh(
+  authorization: AuthorizationAnswer,
+  session: Session,
+  place: Place,
+  signal: AbortSignal,
+): Promise<SshBack> {
+  const { address, port, hostKeyTypes, target } = authorization;
   const socket = await connectTo(address, port, signal);
-  let offered: { publicKey: Uint8Array; algorithm: string } | undefined;
+  let wrong: ProxyError | undefined;
   try {
     const transport = await openTransport(
       socket,
       {
         role: 'client',
         version,
-        hostKeyAlgorithms: hostKeys.flatMap((key) => signatureAlgorithms(key.algorithm)),
-        checkHostKey: (publicKey, algorithm) => {
-          const pinned = hostKeys.some((key) => same(key.publicKey, publicKey));
-          if (!pinned) offered = { publicKey: publicKey.slice(), algorithm };
-          return pinned;
+        ...(hostKeyTypes.length === 0 ? {} : { hostKeyAlgorithms: hostKeyTypes.flatMap(signatureAlgorithms) }),
+        checkHostKey: async (publicKey, algorithm) => {
+          const answer = await place.keeper['hostkey.check']({ session: session.id, algorithm, publicKey }, signal);
+          const verdict = isRefusal(answer) ? 'unknown' : answer.verdict;
+          if (verdict === 'unknown') wrong = new ProxyError('proxy.no-host-key', target);
+          if (verdict === 'changed') wrong = new ProxyError('proxy.host-key-changed', target);
+          return verdict === 'trusted';
         },
       },
       signal,
@@ -54,11 +60,7 @@ export async function dialSsh(authorization: AuthorizationAnswer, session: Sessi
     };
   } catch (error) {
     socket.destroy();
-    if (offered !== undefined) {
-      await place.keeper['hostkey.mismatched']({ session: session.id, ...offered }, signal);
-      throw new ProxyError('proxy.host-key-changed', target, { cause: error });
-    }
-    throw error;
+    throw wrong ?? error;
   }
 }
 
@@ -82,16 +84,20 @@ async function connectTo(address: string, port: number, signal: AbortSignal): Pr
   } catch (error) {
     socket.destroy();
     if (signal.aborted) throw signal.reason;
-    throw error instanceof ProxyError ? error : new ProxyError('proxy.target-unreachable', wordsOf(error), { cause: error });
+    throw error instanceof ProxyError
+      ? error
+      : new ProxyError('proxy.target-unreachable', wordsOf(error), { cause: error });
   }
 }
 
 /** Publickey with a key, otherwise password or keyboard-interactive, whichever the target wants. */
-async function logInAs(transport: Transport, account: string, credential: OpenedCredential, signal: AbortSignal): Promise<Refusal | undefined> {
-  const how =
-    credential.kind === 'ssh-key'
-      ? { signers: [credential.signer] }
-      : { password: credential.secret, keyboardInteractive: true };
+async function logInAs(
+  transport: Transport,
+  account: string,
+  credential: OpenedCredential,
+  signal: AbortSignal,
+): Promise<Refusal | undefined> {
+  const how = credential.kind === 'ssh-key' ? { signers: [credential.signer] } : { password: credential.secret };
   const answer = await logIn(transport, account, how, signal);
   return isRefusal(answer) ? answer : undefined;
 }

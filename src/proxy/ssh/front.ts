@@ -1,6 +1,12 @@
 /** The person's side of an SSH session: the server role of the transport, and a finished login. */
 import type { Socket } from 'node:net';
-import { authenticate, disconnectReason, type Negotiated, openTransport, type Transport } from '../../protocol/ssh/ssh.ts';
+import {
+  authenticate,
+  disconnectReason,
+  type Negotiated,
+  openTransport,
+  type Transport,
+} from '../../protocol/ssh/ssh.ts';
 import { ProxyError } from '../errors.ts';
 import type { Peer, Place } from '../place.ts';
 import type { Front } from '../session.ts';
@@ -11,7 +17,12 @@ export interface SshFront extends Front {
 }
 
 /** Handshake and login. Undefined if the client left, was refused, or broke the protocol; the keeper has audited which. */
-export async function answerSsh(socket: Socket, peer: Peer, place: Place, signal: AbortSignal): Promise<SshFront | undefined> {
+export async function answerSsh(
+  socket: Socket,
+  peer: Peer,
+  place: Place,
+  signal: AbortSignal,
+): Promise<SshFront | undefined> {
   const transport = await openTransport(socket, { role: 'server', version, hostKeys: place.hostKeys }, signal);
   const login = keeperLogin(place.keeper, peer);
   const outcome = await authenticate(transport, login, {}, signal);
@@ -39,5 +50,14 @@ export async function answerSsh(socket: Socket, peer: Peer, place: Place, signal
 /** What was agreed on, for the audit trail. */
 export function describe(negotiated: Negotiated, peerVersion: string): Record<string, string> {
   const { kex, hostKey, cipherIn, cipherOut, macIn, macOut, strict } = negotiated;
-  return { version: peerVersion.slice(0, 255), kex, hostKey, cipherIn, cipherOut, macIn, macOut, strict: String(strict) };
+  return {
+    version: peerVersion.slice(0, 255),
+    kex,
+    hostKey,
+    cipherIn,
+    cipherOut,
+    macIn,
+    macOut,
+    strict: String(strict),
+  };
 }

@@ -55,7 +55,10 @@ export function keeperLogin(keeper: Keeper, peer: Peer): Login {
       const parsed = parseSelector(user);
       selector = 'violation' in parsed ? undefined : parsed;
       const name = selector?.user ?? 'nobody';
-      const answer = await keeper['login.begin']({ user: name, address: peer.address, port: peer.port, protocol: 'ssh' }, signal);
+      const answer = await keeper['login.begin'](
+        { user: name, address: peer.address, port: peer.port, protocol: 'ssh' },
+        signal,
+      );
       if (isRefusal(answer)) throw new ProxyError('proxy.protocol', answer.reason);
       handle = answer.login;
       next = answer.next;
@@ -85,13 +88,19 @@ export function keeperLogin(keeper: Keeper, peer: Peer): Login {
 }
 
 /** Asks for whatever the keeper wants next: the password, then a code, each at a prompt that shows nothing. */
-function dialogue(next: () => readonly Factor[], submit: (factor: Submitted, signal: AbortSignal) => Promise<Verdict>): Dialogue {
+function dialogue(
+  next: () => readonly Factor[],
+  submit: (factor: Submitted, signal: AbortSignal) => Promise<Verdict>,
+): Dialogue {
   let asked: 'password' | 'totp' | undefined;
 
   function ask(): DialogueStep {
     asked = next().includes('password') ? 'password' : next().includes('totp') ? 'totp' : undefined;
     if (asked === undefined) return { kind: 'refused', next: next().map((factor) => methodOf[factor]) };
-    return { kind: 'prompts', prompts: [{ text: asked === 'password' ? 'Password: ' : 'One-time code: ', echo: false }] };
+    return {
+      kind: 'prompts',
+      prompts: [{ text: asked === 'password' ? 'Password: ' : 'One-time code: ', echo: false }],
+    };
   }
 
   return {
@@ -110,4 +119,3 @@ function dialogue(next: () => readonly Factor[], submit: (factor: Submitted, sig
 
 /** The words that a person is shown as the name of the gate. */
 export const version = 'SSH-2.0-Sallyport';
-

@@ -1,0 +1,32 @@
+import { defineErrors, SallyportError } from '../base/errors.ts';
+
+export const keeperErrors = defineErrors({
+  'keeper.unknown-gate': {
+    meaning: 'a process that is no gate of this Sallyport asked to be one',
+    remedy: 'gates are started by `sallyport start` only; stop leftovers of an earlier run',
+  },
+  'keeper.unknown-handle': {
+    meaning: 'a gate used a handle that it was not given',
+    remedy: 'if the gate is of the same version this is a sign of tampering: stop it and look into its log',
+  },
+  'keeper.not-allowed': {
+    meaning: 'you may not do this',
+    remedy: 'ask an administrator for a role that has the named right',
+  },
+  'keeper.no-such-thing': {
+    meaning: 'there is nothing of that name',
+    remedy: 'list what there is, e.g. with `sallyport target ls` or `sallyport account ls`',
+  },
+  'keeper.enrolment-open': {
+    meaning: 'somebody is there already, so the first code is no longer valid',
+    remedy: 'ask an administrator for a code of your own (`sallyport user code NAME`)',
+  },
+});
+
+export type KeeperErrorCode = keyof typeof keeperErrors;
+
+export class KeeperError extends SallyportError<KeeperErrorCode> {
+  constructor(code: KeeperErrorCode, detail?: string, options?: ErrorOptions) {
+    super(code, keeperErrors[code], detail, options);
+  }
+}
