@@ -35,3 +35,6 @@ export {
   type PtyRequest,
   type TcpipBody,
 } from './wire/connection-requests.ts';
+export { openTransport } from './transport/transport.ts';
+export type { Negotiated, Signer, Transport, TransportEnd, TransportLimits, TransportOptions } from './types.ts';
+export { disconnectReason, msg as transportMsg } from './wire/numbers.ts';

@@ -92,7 +92,7 @@ export interface Transport extends AsyncDisposable {
   readonly peerVersion: string;
   /** Extensions of the peer's EXT_INFO (RFC 8308), e.g. `server-sig-algs`. */
   readonly peerExtensions: ReadonlyMap<string, Uint8Array>;
-  /** Key exchanges so far, the first included; by which side the rekeys were started. */
+  /** Key re-exchanges completed so far, by the side that started them; the first exchange is not counted. */
   readonly rekeys: { readonly ours: number; readonly theirs: number };
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -103,6 +103,8 @@ export interface Transport extends AsyncDisposable {
   next(signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** From now on every payload goes to `take`, synchronously, as a view valid during the call. */
   relay(take: (payload: Uint8Array) => void): void;
+  /** Answers the payload that was delivered last, by `take` or `next`, with UNIMPLEMENTED (RFC 4253 §11.4). */
+  unimplemented(): void;
   /** More than `highWater` bytes are waiting for the peer. Whoever feeds this transport should pause its source. */
   readonly congested: boolean;
   /** Called each time the transport stops being congested. */
