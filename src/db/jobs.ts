@@ -87,7 +87,9 @@ export async function openJobs(url: string, log: Log): Promise<Jobs> {
     },
     async work(queue, handler, atOnce = 1) {
       await make(queue);
-      const options = { localConcurrency: atOnce, pollingIntervalSeconds: pollSeconds, batchSize: 1 };
+      // A new job is notified; one that is tried again or falls due is found by looking, so we look often all the same.
+      const often = { pollingIntervalSeconds: pollSeconds, notifyPollingIntervalSeconds: pollSeconds };
+      const options = { ...often, localConcurrency: atOnce, batchSize: 1 };
       await boss.work<Parameters<typeof handler>[0]>(queue.name, options, async (jobs) => {
         for (const job of jobs) {
           try {

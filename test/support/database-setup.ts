@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { wordsOf } from '../../src/base/errors.ts';
 import { openLog } from '../../src/base/log.ts';
 import { migrate } from '../../src/db/db.ts';
 import { type EmbeddedDatabase, prepareDatabase, startEmbedded } from '../../src/db/embedded.ts';
@@ -20,8 +21,12 @@ declare module 'vitest' {
   }
 }
 
-/** What a test is told: where the cluster is, or why there is none. */
-export type TestCluster = { readonly adminUrl: string; readonly template: string } | { readonly failed: string };
+/** What a test is told: where the cluster is, and why it or its template is missing. */
+export interface TestCluster {
+  readonly adminUrl?: string;
+  readonly template: string;
+  readonly failed?: string;
+}
 
 const template = 'sallyport_template';
 
@@ -41,7 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       await migrate(embedded.ownerUrl.replace('/sallyport?', `/${template}?`));
       return { adminUrl, template };
     } catch (error) {
-      return { failed: error instanceof Error ? error.message : String(error) };
+      return { ...(embedded === undefined ? {} : { adminUrl: embedded.adminUrl }), template, failed: wordsOf(error) };
     }
   }
 

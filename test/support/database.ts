@@ -39,12 +39,14 @@ let cluster: Promise<TestCluster> | undefined;
 
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   cluster ??= ask();
-  const found = await cluster;
-  if ('failed' in found) throw new Error(`there is no test database: ${found.failed}`);
+  const { adminUrl: clusterUrl, template, failed } = await cluster;
+  const empty = options.from === 'empty';
+  if (clusterUrl === undefined || (failed !== undefined && !empty))
+    throw new Error(`there is no test database: ${failed}`);
   const name = `t${randomBytes(8).toString('hex')}`;
-  await prepareDatabase(found.adminUrl, name, options.from === 'empty' ? 'template1' : found.template);
+  await prepareDatabase(clusterUrl, name, empty ? 'template1' : template);
   const at = (role: string): string => {
-    const url = new URL(found.adminUrl);
+    const url = new URL(clusterUrl);
     url.username = role;
     url.pathname = `/${name}`;
     return url.href;
@@ -65,7 +67,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
     another: async () => await pool(url),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(open.map(async (db) => await db.destroy()));
-      const client = new pg.Client(clientConfig(found.adminUrl));
+      const client = new pg.Client(clientConfig(clusterUrl));
       await client.connect();
       await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await client.end();
