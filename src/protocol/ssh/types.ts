@@ -39,6 +39,8 @@ export interface TransportLimits {
   /** Rekey after so many bytes in one direction, or so long, whichever is first. */
   readonly rekeyBytes: number;
   readonly rekeyMs: number;
+  /** Server: rekey already after so many bytes when that replaces a slow cipher by AES-GCM, which both sides have. */
+  readonly upgradeBytes: number;
   /** A rekey that the peer does not finish in this time ends the connection. */
   readonly rekeyAnswerMs: number;
   /** Above so many unsent bytes the transport says it is congested. */

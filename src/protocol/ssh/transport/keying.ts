@@ -83,6 +83,8 @@ export class Keying {
   #events: KeyingEvents;
   #state: State = { step: 'none' };
   #hostKey: Uint8Array | undefined;
+  /** The fast ciphers that the peer offered in both directions at first. */
+  #fastOfBoth: readonly string[] = [];
 
   constructor(config: KeyingConfig, input: PacketInput, output: PacketOutput, events: KeyingEvents) {
     this.#config = config;
@@ -111,6 +113,17 @@ export class Keying {
     return this.#state.step === 'signing' || this.#state.step === 'judging';
   }
 
+  /**
+   * A server whose client chose a slow cipher although both have a fast one (OpenSSH prefers chacha20 and AES-CTR to
+   * AES-GCM). Every exchange after the first offers only the fast ones, so a rekey changes that; it costs nothing at
+   * login, and a session that never carries much never pays for it.
+   */
+  get slow(): boolean {
+    const { negotiated } = this;
+    if (negotiated === undefined || this.#config.role === 'client' || this.#fastOfBoth.length === 0) return false;
+    return !isFast(negotiated.cipherIn) || !isFast(negotiated.cipherOut);
+  }
+
   /** Sends our KEXINIT, if no exchange is running. */
   propose(by: 'us' | 'them'): void {
     if (this.running) return;
@@ -119,6 +132,7 @@ export class Keying {
     chance(cookie, 0, 16);
     const first = this.sessionId === undefined;
     const side = role === 'client' ? 'c' : 's';
+    const cipher = this.#fastOfBoth.length > 0 ? this.#fastOfBoth : lists.cipher;
     const kexinit: Kexinit = {
       cookie,
       kex: first ? [...lists.kex, `ext-info-${side}`, `kex-strict-${side}-v00@openssh.com`] : lists.kex,
@@ -126,8 +140,8 @@ export class Keying {
         role === 'client'
           ? lists.hostKey
           : hostKeys.flatMap((key) => key.algorithms.filter((name) => lists.hostKey.includes(name))),
-      cipherToServer: lists.cipher,
-      cipherToClient: lists.cipher,
+      cipherToServer: cipher,
+      cipherToClient: cipher,
       macToServer: lists.mac,
       macToClient: lists.mac,
       compressionToServer: ['none'],
@@ -145,7 +159,7 @@ export class Keying {
   takeKexinit(payload: Uint8Array): void {
     if (this.peerHolding) throw new SshError('ssh.protocol', 'KEXINIT within a key exchange');
     const theirs = good(decodeKexinit(payload));
-    const { role, version } = this.#config;
+    const { role, version, lists } = this.#config;
     if (this.sessionId === undefined) {
       const side = role === 'client' ? 's' : 'c';
       this.strict = theirs.kex.includes(`kex-strict-${side}-v00@openssh.com`);
@@ -156,6 +170,10 @@ export class Keying {
     this.propose('them');
     if (this.#state.step !== 'proposed') return;
     const { by, kexinit: ours, payload: ourPayload } = this.#state;
+    if (role === 'server' && this.sessionId === undefined)
+      this.#fastOfBoth = lists.cipher.filter(
+        (name) => isFast(name) && theirs.cipherToServer.includes(name) && theirs.cipherToClient.includes(name),
+      );
     const isClient = role === 'client';
     const agreement = isClient
       ? agree(ours, theirs, (name) => !isAead(name))
@@ -306,6 +324,10 @@ export class Keying {
 function good<T>(decoded: T | Violation): T {
   if (isViolation(decoded)) throw new SshError('ssh.malformed', decoded.violation);
   return decoded;
+}
+
+function isFast(cipher: string): boolean {
+  return cipher.endsWith('-gcm@openssh.com');
 }
 
 function firstName(blob: Uint8Array): string {

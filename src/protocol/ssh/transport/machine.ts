@@ -217,7 +217,10 @@ export class Machine {
   /** Whether the keys have been used enough. */
   #worn(): boolean {
     if (!this.#established || this.keying.running) return false;
-    const { rekeyBytes } = this.#config.limits;
+    const { upgradeBytes } = this.#config.limits;
+    const rekeyBytes = this.keying.slow
+      ? Math.min(upgradeBytes, this.#config.limits.rekeyBytes)
+      : this.#config.limits.rekeyBytes;
     const used = (side: PacketInput | PacketOutput): boolean =>
       side.bytesOfKey >= rekeyBytes || side.packetsOfKey >= maxPackets;
     return used(this.#input) || used(this.#output);

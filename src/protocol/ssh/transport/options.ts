@@ -15,6 +15,7 @@ export const defaultLimits: TransportLimits = {
   maxPacketUnauthenticated: 35_000,
   rekeyBytes: 2 ** 30,
   rekeyMs: 3_600_000,
+  upgradeBytes: 2 ** 20,
   rekeyAnswerMs: 30_000,
   highWater: 524_288,
 };
