@@ -99,18 +99,10 @@ export async function* exportEvents(events: AsyncIterable<RecordedEvent>): Async
   }
 }
 
-function plain(detail: Exclude<EventDetail, { kind: 'output' | 'error-output' }>): object {
-  switch (detail.kind) {
-    case 'input':
-      return { kind: detail.kind, text: text(detail.bytes) };
-    case 'exec':
-      return { kind: detail.kind, command: text(detail.command) };
-    case 'pty':
-      return { ...detail, modes: hex(detail.modes) };
-    case 'request':
-    case 'unknown':
-      return { ...detail, bytes: hex(detail.bytes) };
-    default:
-      return detail;
-  }
+function plain(detail: EventDetail): object {
+  if (detail.kind === 'input') return { kind: detail.kind, text: text(detail.bytes) };
+  if (detail.kind === 'exec') return { kind: detail.kind, command: text(detail.command) };
+  if (detail.kind === 'pty') return { ...detail, modes: hex(detail.modes) };
+  if (detail.kind === 'request' || detail.kind === 'unknown') return { ...detail, bytes: hex(detail.bytes) };
+  return detail;
 }

@@ -121,7 +121,7 @@ export function openLine(options: LineOptions): Line {
     },
     onDrain: (listener) => void listeners.push(listener),
     settled,
-    abandon: reports.close,
+    abandon: () => reports.close(),
     async close() {
       await settled();
       reports.close();
