@@ -115,6 +115,34 @@ async function insert(db: Db, tx: Tx, account: AccountId, request: HoldRequest):
   return new LiveHold(db, { ...fields, account, gateId });
 }
 
+/** One use of an account by a session or checkout, past or present. */
+export interface Use {
+  readonly kind: 'session' | 'checkout';
+  readonly createdAt: Date;
+  readonly releasedAt: Date | null;
+}
+
+/** The present uses of an account, and the newest one that ended. */
+export async function usesOf(db: Db | Tx, account: AccountId): Promise<Use[]> {
+  const uses = db
+    .selectFrom('hold')
+    .select(['kind', 'created_at', 'released_at'])
+    .where('account_id', '=', account)
+    .where('kind', 'in', ['session', 'checkout']);
+  const present = await uses.where('released_at', 'is', null).execute();
+  const ended = await uses
+    .where('kind', '=', 'session')
+    .where('released_at', 'is not', null)
+    .orderBy('released_at', 'desc')
+    .limit(1)
+    .execute();
+  return [...present, ...ended].map((row) => ({
+    kind: row.kind === 'checkout' ? 'checkout' : 'session',
+    createdAt: row.created_at,
+    releasedAt: row.released_at,
+  }));
+}
+
 /** The proof for a hold that a former life of this process made, or undefined if it was released. */
 export async function resumeHold(db: Db, id: HoldId): Promise<Hold | undefined> {
   const row = await live(db).where('id', '=', id).executeTakeFirst();

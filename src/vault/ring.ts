@@ -56,7 +56,8 @@ export async function openRing(db: Db, rootKey: Secret, signal: AbortSignal): Pr
  */
 export async function addKeyVersion(db: Db, rootKeyPath: string, dataDirectory: string): Promise<number> {
   using rootKey = await readRootKey(rootKeyPath, dataDirectory);
-  return inTransaction(db, async (tx) => {
+  // Awaited here, because the root key is zeroed at the end of this block.
+  return await inTransaction(db, async (tx) => {
     await sql`select pg_advisory_xact_lock(${sql.lit(ringLock)})`.execute(tx);
     await proveRootKey(tx, rootKey);
     const { newest } = await tx

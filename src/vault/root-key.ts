@@ -67,11 +67,12 @@ async function refuseInside(real: string, path: string, dataDirectory: string): 
 /** Judged on the open file, so that it cannot be exchanged between the look and the read. */
 async function refuseOpen(file: FileHandle, path: string): Promise<void> {
   const status = await file.stat();
-  if (!status.isFile() || status.size !== keyLength) throw new VaultError('vault.rootkey-malformed', resolve(path));
+  if (!status.isFile()) throw new VaultError('vault.rootkey-malformed', resolve(path));
   const mode = status.mode & 0o7777;
   if ((mode & ~0o600) !== 0)
     throw new VaultError('vault.rootkey-too-open', `${resolve(path)} has mode 0${mode.toString(8)}`);
   const user = process.geteuid?.();
   if (status.uid !== user)
     throw new VaultError('vault.rootkey-too-open', `${resolve(path)} belongs to uid ${status.uid}, not to ${user}`);
+  if (status.size !== keyLength) throw new VaultError('vault.rootkey-malformed', resolve(path));
 }

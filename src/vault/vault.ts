@@ -56,6 +56,8 @@ export {
   holdsOf,
   releaseHoldsOf,
   resumeHold,
+  type Use,
+  usesOf,
 } from './holds.ts';
 export type { HostKeyName, SealKeyName, SealSigner } from './internal-keys.ts';
 export { check, type CheckContext } from './policy/check.ts';
