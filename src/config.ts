@@ -96,7 +96,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
 /** `2222`, `127.0.0.1:2222` or `[::1]:2222`. */
 function parseListen(text: string): { address?: string; port: number } {
   const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d{1,5})$/.exec(text);
-  if (match === null) throw new ConfigError('config.invalid', `ssh listen address ${JSON.stringify(text)} is not ADDRESS:PORT`);
+  if (match === null)
+    throw new ConfigError('config.invalid', `ssh listen address ${JSON.stringify(text)} is not ADDRESS:PORT`);
   const address = match[1] ?? match[2];
   return { ...(address === undefined ? {} : { address }), port: Number(match[3]) };
 }
@@ -104,9 +105,14 @@ function parseListen(text: string): { address?: string; port: number } {
 function readFile(path: string): Record<string, unknown> {
   try {
     const value: unknown = parse(readFileSync(path, 'utf8'));
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not a list of settings');
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new Error('it is not a list of settings');
     return value as Record<string, unknown>;
   } catch (error) {
-    throw new ConfigError('config.unreadable', `${path}: ${codeOf(error) === 'ENOENT' ? 'no such file' : wordsOf(error)}`, { cause: error });
+    throw new ConfigError(
+      'config.unreadable',
+      `${path}: ${codeOf(error) === 'ENOENT' ? 'no such file' : wordsOf(error)}`,
+      { cause: error },
+    );
   }
 }

@@ -6,7 +6,9 @@ import { readFileSync } from 'node:fs';
 import { type Config, defaultData, type Flags, readConfig } from './config.ts';
 
 const [part = '', ...rest] = process.argv.slice(2);
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const oldNode = Number(process.versions.node.split('.')[0]) < 24;
 
 if (oldNode) {
@@ -22,7 +24,10 @@ if (oldNode) {
   await runGate(process.stdin, (line) => void process.stdout.write(`${JSON.stringify(line)}\n`));
 } else {
   const { runCli } = await import('./cli/cli.ts');
-  process.exitCode = await runCli([part, ...rest].filter((word) => word !== ''), { version, defaultData: defaultData(process.env), start });
+  process.exitCode = await runCli(
+    [part, ...rest].filter((word) => word !== ''),
+    { version, defaultData: defaultData(process.env), start },
+  );
 }
 
 /** Runs until SIGINT or SIGTERM; a second one is left to its default and ends at once. */
@@ -52,4 +57,3 @@ function announce(config: Config, running: import('./supervisor/supervisor.ts').
     say(`  connect    ssh -p ${at.port} YOU@ACCOUNT@TARGET@${at.address}`);
   }
 }
-

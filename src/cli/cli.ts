@@ -29,7 +29,11 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
   const program = new Command('sallyport')
     .description('a gate for machines: one door for ssh, credentials injected, sessions recorded, secrets rotated')
     .version(entry.version)
-    .option('--data <directory>', 'the data directory of the running Sallyport (or SALLYPORT_DATA)', process.env['SALLYPORT_DATA'] ?? entry.defaultData)
+    .option(
+      '--data <directory>',
+      'the data directory of the running Sallyport (or SALLYPORT_DATA)',
+      process.env['SALLYPORT_DATA'] ?? entry.defaultData,
+    )
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
     .showSuggestionAfterError()
     .exitOverride();
@@ -43,7 +47,8 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     .option('--gates <count>', 'gate processes')
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .action(async (flags: Record<string, string>) => {
-      const data = program.getOptionValueSource('data') === 'cli' ? { data: program.opts<{ data: string }>().data } : {};
+      const data =
+        program.getOptionValueSource('data') === 'cli' ? { data: program.opts<{ data: string }>().data } : {};
       await entry.start({ ...flags, ...data });
     });
 
@@ -52,7 +57,8 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     const options = program.opts<{ data: string; output: Format }>();
     return caller(options.data, options.output, interrupted.signal);
   };
-  for (const add of [sessionCommands, estateCommands, userCommands, recordingCommands, rotationCommands, auditCommands]) add(program, here);
+  for (const add of [sessionCommands, estateCommands, userCommands, recordingCommands, rotationCommands, auditCommands])
+    add(program, here);
 
   try {
     await program.parseAsync(argv, { from: 'user' });

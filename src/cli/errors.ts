@@ -8,7 +8,10 @@ export const cliErrors = defineErrors({
   },
   'cli.unequal': { meaning: 'the two inputs differ', remedy: 'type the same value twice' },
   'cli.file-unreadable': { meaning: 'the file cannot be read', remedy: 'check its path and your permissions' },
-  'cli.not-confirmed': { meaning: 'nothing was changed', remedy: 'answer `yes`, or give --yes after you compared the fingerprints yourself' },
+  'cli.not-confirmed': {
+    meaning: 'nothing was changed',
+    remedy: 'answer `yes`, or give --yes after you compared the fingerprints yourself',
+  },
 });
 
 export class CliError extends SallyportError<keyof typeof cliErrors> {
@@ -32,7 +35,8 @@ export const exitCodes = {
 /** The exit code that a stable code stands for. */
 export function exitCodeOf(code: string): number {
   if (/^cli\.|\.(invalid|malformed|bad-fields|usage)|estate-file/.test(code)) return exitCodes.usage;
-  if (/not-authenticated|no-keeper|not-yours|code-(wrong|invalid|expired)|enrolment/.test(code)) return exitCodes.notAuthenticated;
+  if (/not-authenticated|no-keeper|not-yours|code-(wrong|invalid|expired)|enrolment/.test(code))
+    return exitCodes.notAuthenticated;
   if (/denied|forbidden|not-allowed|refused/.test(code)) return exitCodes.denied;
   if (/unknown|not-found|no-such|missing|no-password/.test(code)) return exitCodes.notFound;
   if (/conflict|busy|in-use|already|exists/.test(code)) return exitCodes.conflict;

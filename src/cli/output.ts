@@ -12,7 +12,14 @@ export function plain(text: string): string {
 export function table(rows: readonly Record<string, unknown>[], columns: readonly string[]): string {
   const cells = [columns.map((name) => heading(name)), ...rows.map((row) => columns.map((name) => cell(row[name])))];
   const widths = columns.map((_, at) => Math.max(...cells.map((line) => line[at]?.length ?? 0)));
-  return cells.map((line) => line.map((text, at) => text.padEnd(widths[at] ?? 0)).join('  ').trimEnd()).join('\n');
+  return cells
+    .map((line) =>
+      line
+        .map((text, at) => text.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 function heading(name: string): string {
@@ -26,7 +33,12 @@ function cell(value: unknown): string {
 }
 
 /** Prints a list: JSON as one array, or a table, or a sentence where there is nothing. */
-export function printList(rows: readonly Record<string, unknown>[], columns: readonly string[], format: Format, none: string): void {
+export function printList(
+  rows: readonly Record<string, unknown>[],
+  columns: readonly string[],
+  format: Format,
+  none: string,
+): void {
   if (format === 'json') print(JSON.stringify(rows, bytesAsBase64, 2));
   else print(rows.length === 0 ? none : table(rows, columns));
 }

@@ -30,11 +30,17 @@ export class ContractError extends SallyportError<keyof typeof contractErrors> {
 
 export type Fields<N extends RouteName> = Static<Routes[N]['ask']>;
 export type Reply<N extends RouteName> = Static<Routes[N]['answer']>;
-export type Part<N extends RouteName> = Routes[N] extends { readonly parts?: infer P extends import('typebox').TSchema } ? Static<P> : never;
+export type Part<N extends RouteName> = Routes[N] extends { readonly parts?: infer P extends import('typebox').TSchema }
+  ? Static<P>
+  : never;
 
 /** One function for each route, on the side that answers. Each may refuse. */
 export type RouteAnswers = {
-  readonly [N in RouteName]: (fields: Fields<N>, part: (fields: Part<N>) => void, signal: AbortSignal) => Promise<Reply<N> | Refusal>;
+  readonly [N in RouteName]: (
+    fields: Fields<N>,
+    part: (fields: Part<N>) => void,
+    signal: AbortSignal,
+  ) => Promise<Reply<N> | Refusal>;
 };
 
 /** Checks the fields of every call before it reaches its answer. */
@@ -49,7 +55,12 @@ export function routeAnswerer(answers: RouteAnswers): Answerer {
 
 /** A caller of routes over a line. */
 export interface Client extends AsyncDisposable {
-  call<N extends RouteName>(name: N, fields: Fields<N>, signal: AbortSignal, onPart?: (part: Part<N>) => void): Promise<Reply<N> | Refusal>;
+  call<N extends RouteName>(
+    name: N,
+    fields: Fields<N>,
+    signal: AbortSignal,
+    onPart?: (part: Part<N>) => void,
+  ): Promise<Reply<N> | Refusal>;
 }
 
 /** Connects to the keeper's socket. Throws `contract.no-keeper` or `contract.not-yours`. */

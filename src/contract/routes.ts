@@ -4,7 +4,20 @@
  */
 import { type TSchema, Type } from 'typebox';
 import { Bytes } from '../link/link.ts';
-import { Account, AuditRow, Change, HostKey, Recording, RecordingEvent, Session, Target, Text, User, Verdict, Version } from './shapes.ts';
+import {
+  Account,
+  AuditRow,
+  Change,
+  HostKey,
+  Recording,
+  Played,
+  Session,
+  Target,
+  Text,
+  User,
+  Verdict,
+  Version,
+} from './shapes.ts';
 
 /** What a role may allow. The roles themselves are rows of `identity`. */
 export const rights = [
@@ -33,7 +46,12 @@ export interface Route<A extends TSchema = TSchema, B extends TSchema = TSchema,
   readonly parts?: P;
 }
 
-function view<A extends TSchema, B extends TSchema, P extends TSchema = TSchema>(right: Right, ask: A, answer: B, parts?: P): Route<A, B, P> {
+function view<A extends TSchema, B extends TSchema, P extends TSchema = TSchema>(
+  right: Right,
+  ask: A,
+  answer: B,
+  parts?: P,
+): Route<A, B, P> {
   return { right, changes: false, ask, answer, ...(parts === undefined ? {} : { parts }) };
 }
 
@@ -63,7 +81,10 @@ export const routes = {
   /** Needs no right but the one-time code itself. */
   enrol: change(
     'user.change',
-    Type.Object({ code: Bytes(256), name: Text, password: Bytes(1024), publicKey: Type.Optional(Text) }, { additionalProperties: false }),
+    Type.Object(
+      { code: Bytes(256), name: Text, password: Bytes(1024), publicKey: Type.Optional(Text) },
+      { additionalProperties: false },
+    ),
     Type.Object({ user: Text, roles: Type.Array(Text) }),
   ),
   'estate.apply': change(
@@ -76,24 +97,46 @@ export const routes = {
   ),
   'user.list': view('user.view', nothing, Type.Object({ users: Type.Array(User) })),
   'user.code': change('user.change', byName, Type.Object({ code: Text, expiresAt: Text })),
-  'user.password': change('user.change', Type.Object({ name: Text, password: Bytes(1024) }, { additionalProperties: false }), done),
-  'user.key': change('user.change', Type.Object({ name: Text, line: Text }, { additionalProperties: false }), Type.Object({ fingerprint: Text })),
+  'user.password': change(
+    'user.change',
+    Type.Object({ name: Text, password: Bytes(1024) }, { additionalProperties: false }),
+    done,
+  ),
+  'user.key': change(
+    'user.change',
+    Type.Object({ name: Text, line: Text }, { additionalProperties: false }),
+    Type.Object({ fingerprint: Text }),
+  ),
   'user.totp': change('user.change', byName, Type.Object({ uri: Text })),
   'user.unlock': change('user.change', byName, done),
-  'user.disable': change('user.change', Type.Object({ name: Text, disabled: Type.Boolean() }, { additionalProperties: false }), done),
+  'user.disable': change(
+    'user.change',
+    Type.Object({ name: Text, disabled: Type.Boolean() }, { additionalProperties: false }),
+    done,
+  ),
   'target.list': view('estate.view', nothing, Type.Object({ targets: Type.Array(Target) })),
   /** Asks the target for its host keys now, and says which of them are trusted. Changes nothing. */
-  'target.scan': view('estate.view', byName, Type.Object({ address: Text, port: Type.Integer(), keys: Type.Array(HostKey) })),
+  'target.scan': view(
+    'estate.view',
+    byName,
+    Type.Object({ address: Text, port: Type.Integer(), keys: Type.Array(HostKey) }),
+  ),
   'target.trust': change(
     'hostkey.trust',
-    Type.Object({ name: Text, keys: Type.Array(Type.Object({ algorithm: Text, publicKey: Bytes(16 * 1024) }), { maxItems: 16 }) }, { additionalProperties: false }),
+    Type.Object(
+      { name: Text, keys: Type.Array(Type.Object({ algorithm: Text, publicKey: Bytes(16 * 1024) }), { maxItems: 16 }) },
+      { additionalProperties: false },
+    ),
     Type.Object({ trusted: Type.Array(HostKey) }),
   ),
   'account.list': view('estate.view', nothing, Type.Object({ accounts: Type.Array(Account) })),
   /** Stores the credential that the target has now; nothing on the target changes. */
   'account.store': change(
     'credential.store',
-    Type.Object({ account: Text, secret: Bytes(64 * 1024), passphrase: Type.Optional(Bytes(1024)), unverified: Type.Boolean() }, { additionalProperties: false }),
+    Type.Object(
+      { account: Text, secret: Bytes(64 * 1024), passphrase: Type.Optional(Bytes(1024)), unverified: Type.Boolean() },
+      { additionalProperties: false },
+    ),
     Type.Object({ status: Text, sigkey: Text }),
   ),
   'access.explain': view(
@@ -101,10 +144,27 @@ export const routes = {
     Type.Object({ user: Text, account: Type.Optional(Text), target: Text }, { additionalProperties: false }),
     Type.Object({ allowed: Type.Boolean(), lines: Type.Array(Text) }),
   ),
-  'session.list': view('session.view', Type.Object({ live: Type.Boolean() }, { additionalProperties: false }), Type.Object({ sessions: Type.Array(Session) })),
-  'session.kill': change('session.kill', Type.Object({ session: Text, reason: Text }, { additionalProperties: false }), done),
+  'session.list': view(
+    'session.view',
+    Type.Object({ live: Type.Boolean() }, { additionalProperties: false }),
+    Type.Object({ sessions: Type.Array(Session) }),
+  ),
+  'session.kill': change(
+    'session.kill',
+    Type.Object({ session: Text, reason: Text }, { additionalProperties: false }),
+    done,
+  ),
   'recording.list': view('recording.view', nothing, Type.Object({ recordings: Type.Array(Recording) })),
-  'recording.play': view('recording.view', Type.Object({ recording: Text }, { additionalProperties: false }), Type.Object({ recording: Recording }), RecordingEvent),
+  /** `terminal` is what the terminal was sent, with times; the others are lines of text. */
+  'recording.play': view(
+    'recording.view',
+    Type.Object(
+      { recording: Text, format: Type.Enum(['terminal', 'text', 'asciicast', 'events']) },
+      { additionalProperties: false },
+    ),
+    Type.Object({ recording: Recording }),
+    Played,
+  ),
   'recording.verify': view(
     'recording.view',
     Type.Object({ recording: Text }, { additionalProperties: false }),
@@ -112,14 +172,29 @@ export const routes = {
   ),
   'rotation.rotate': change('rotation.run', byAccount, Verdict),
   'rotation.verify': change('rotation.run', byAccount, Verdict),
-  'rotation.history': view('rotation.view', byAccount, Type.Object({ account: Text, conflict: Text, versions: Type.Array(Version) })),
+  'rotation.history': view(
+    'rotation.view',
+    byAccount,
+    Type.Object({ account: Text, conflict: Text, versions: Type.Array(Version) }),
+  ),
   'audit.tail': view(
     'audit.view',
-    Type.Object({ after: Type.Optional(Type.Integer()), limit: Type.Integer({ minimum: 1, maximum: 100_000 }), follow: Type.Boolean() }, { additionalProperties: false }),
+    Type.Object(
+      {
+        after: Type.Optional(Type.Integer()),
+        limit: Type.Integer({ minimum: 1, maximum: 100_000 }),
+        follow: Type.Boolean(),
+      },
+      { additionalProperties: false },
+    ),
     done,
     AuditRow,
   ),
-  'audit.verify': view('audit.view', nothing, Type.Object({ ok: Type.Boolean(), rows: Type.Integer(), head: Text, problem: Type.Optional(Text) })),
+  'audit.verify': view(
+    'audit.view',
+    nothing,
+    Type.Object({ ok: Type.Boolean(), rows: Type.Integer(), head: Text, problem: Type.Optional(Text) }),
+  ),
 };
 
 export type Routes = typeof routes;

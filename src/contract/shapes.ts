@@ -29,7 +29,13 @@ export const HostKey = Type.Object({
   state: Text,
 });
 
-export const Target = Type.Object({ name: Text, platform: Text, address: Text, services: Type.Array(Text), hostKeys: Type.Integer() });
+export const Target = Type.Object({
+  name: Text,
+  platform: Text,
+  address: Text,
+  services: Type.Array(Text),
+  hostKeys: Type.Integer(),
+});
 
 export const Account = Type.Object({
   account: Text,
@@ -66,8 +72,8 @@ export const Recording = Type.Object({
   blocks: Type.Integer(),
 });
 
-/** One event of a recording: `at` in milliseconds since its start. */
-export const RecordingEvent = Type.Object({ at: Type.Number(), kind: Text, channel: Type.Integer(), bytes: Bytes(1024 * 1024) });
+/** A piece of a recording as it is played: `at` in milliseconds since its start. */
+export const Played = Type.Object({ at: Type.Number(), bytes: Bytes(1024 * 1024) });
 
 /** What became of one attempt to change or to check a credential. */
 export const Verdict = Type.Object({

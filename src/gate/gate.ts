@@ -29,14 +29,23 @@ interface Greeting {
 /** Runs until SIGTERM, the end of `input` (the supervisor is gone), or a drain that has come to its end. */
 export async function runGate(input: Readable, say: (line: object) => void): Promise<void> {
   const lines = createInterface({ input });
-  const greeting = await new Promise<Greeting>((resolve) => lines.once('line', (line) => resolve(JSON.parse(line) as Greeting)));
+  const greeting = await new Promise<Greeting>((resolve) =>
+    lines.once('line', (line) => resolve(JSON.parse(line) as Greeting)),
+  );
   const log = openLog('gate', greeting.logLevel);
   const register = openRegister();
   const stop = new AbortController();
   const draining = Promise.withResolvers<number>();
   const drain = (until: number): void => draining.resolve(until);
   const line = keepLine(
-    { socket: greeting.link, token: fromHex(greeting.token) ?? new Uint8Array(), register, clock: systemClock, log, drain },
+    {
+      socket: greeting.link,
+      token: fromHex(greeting.token) ?? new Uint8Array(),
+      register,
+      clock: systemClock,
+      log,
+      drain,
+    },
     stop.signal,
   );
   process.on('SIGTERM', () => drain(Date.now() + greeting.drainSeconds * 1000));
@@ -118,7 +127,9 @@ function hostKeysOf(welcome: Welcome, keeper: Keeper): Place['hostKeys'] {
 function listenOn(address: string, port: number, accept: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept);
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new GateError('gate.cannot-listen', `${address}:${port}: ${wordsOf(error)}`, { cause: error })));
+    server.once('error', (error) =>
+      reject(new GateError('gate.cannot-listen', `${address}:${port}: ${wordsOf(error)}`, { cause: error })),
+    );
     server.listen({ host: address, port, reusePort: port !== 0 }, () => resolve(server));
   });
 }
@@ -127,4 +138,3 @@ function where(server: Server): { address: string; port: number } {
   const at = server.address();
   return typeof at === 'object' && at !== null ? { address: at.address, port: at.port } : { address: '', port: 0 };
 }
-

@@ -87,10 +87,15 @@ export function keepLine(options: Options, signal: AbortSignal): KeeperLine {
       hear,
     );
     const ask = keeperOver(() => fresh);
-    const fields: Parameters<Keeper['gate.hello']>[0] = { token: options.token, pid: process.pid, running: register.progress() };
+    const fields: Parameters<Keeper['gate.hello']>[0] = {
+      token: options.token,
+      pid: process.pid,
+      running: register.progress(),
+    };
     const answer = await ask['gate.hello'](fields, signal);
     if (isRefusal(answer)) throw new GateError('gate.refused', answer.reason);
-    for (const session of answer.unknown) register.end(session, new ProxyError('proxy.keeper-gone', 'the session was given up meanwhile'));
+    for (const session of answer.unknown)
+      register.end(session, new ProxyError('proxy.keeper-gone', 'the session was given up meanwhile'));
     line = fresh;
     welcomed(answer);
     return new Promise((resolve) => {

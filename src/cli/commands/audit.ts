@@ -15,7 +15,10 @@ export function auditCommands(program: Command, with_: () => Caller): void {
       const here = with_();
       await here.call('audit.tail', { limit: Number(options.lines), follow: options.follow ?? false }, (row) => {
         if (here.format === 'json') print(JSON.stringify(row));
-        else print(`${String(row.seq).padStart(6)}  ${row.at}  ${plain(row.actor)}  ${row.type}  ${plain(JSON.stringify(row.details))}`);
+        else
+          print(
+            `${String(row.seq).padStart(6)}  ${row.at}  ${plain(row.actor)}  ${row.type}  ${plain(JSON.stringify(row.details))}`,
+          );
       });
     });
   audit
@@ -24,7 +27,11 @@ export function auditCommands(program: Command, with_: () => Caller): void {
     .action(async () => {
       const here = with_();
       const answer = await here.call('audit.verify', {});
-      printOne(answer, answer.ok ? `${answer.rows} rows, unbroken; head ${answer.head}` : `BROKEN: ${plain(answer.problem ?? '')}`, here.format);
+      printOne(
+        answer,
+        answer.ok ? `${answer.rows} rows, unbroken; head ${answer.head}` : `BROKEN: ${plain(answer.problem ?? '')}`,
+        here.format,
+      );
       if (!answer.ok) process.exitCode = exitCodes.conflict;
     });
 }

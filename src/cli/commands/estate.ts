@@ -17,9 +17,16 @@ export function estateCommands(program: Command, with_: () => Caller): void {
     .action(async (options: { file: string; dryRun?: boolean; prune?: boolean }) => {
       const here = with_();
       const text = options.file === '-' ? Buffer.from(await readStdin()).toString('utf8') : readText(options.file);
-      const answer = await here.call('estate.apply', { text, dryRun: options.dryRun ?? false, prune: options.prune ?? false });
+      const answer = await here.call('estate.apply', {
+        text,
+        dryRun: options.dryRun ?? false,
+        prune: options.prune ?? false,
+      });
       const changes = answer.changes.filter((change) => change.change !== 'same');
-      const lines = changes.map((c) => `${c.change.padEnd(8)} ${c.object} ${plain(c.name)}${c.fields?.length ? ` (${c.fields.join(', ')})` : ''}`);
+      const lines = changes.map(
+        (c) =>
+          `${c.change.padEnd(8)} ${c.object} ${plain(c.name)}${c.fields?.length ? ` (${c.fields.join(', ')})` : ''}`,
+      );
       if (changes.length === 0) lines.push('nothing to change');
       for (const name of answer.unmentioned) lines.push(`unmentioned  ${plain(name)}`);
       printOne(answer, lines.join('\n'), here.format);
@@ -32,7 +39,12 @@ export function estateCommands(program: Command, with_: () => Caller): void {
     .action(async () => {
       const here = with_();
       const { targets } = await here.call('target.list', {});
-      printList(targets, ['name', 'platform', 'address', 'services', 'hostKeys'], here.format, 'no targets yet: declare some with `sallyport apply`');
+      printList(
+        targets,
+        ['name', 'platform', 'address', 'services', 'hostKeys'],
+        here.format,
+        'no targets yet: declare some with `sallyport apply`',
+      );
     });
   target
     .command('trust <target>')
@@ -48,7 +60,12 @@ export function estateCommands(program: Command, with_: () => Caller): void {
     .action(async () => {
       const here = with_();
       const { accounts } = await here.call('account.list', {});
-      printList(accounts, ['account', 'kind', 'policy', 'connector', 'credential', 'conflict', 'rotateAfterSession'], here.format, 'no accounts yet: declare some with `sallyport apply`');
+      printList(
+        accounts,
+        ['account', 'kind', 'policy', 'connector', 'credential', 'conflict', 'rotateAfterSession'],
+        here.format,
+        'no accounts yet: declare some with `sallyport apply`',
+      );
     });
   account
     .command('set <account>')
@@ -58,7 +75,8 @@ export function estateCommands(program: Command, with_: () => Caller): void {
     .option('--unverified', 'store it without trying it at the target; the account then counts as uncertain')
     .action(async (name: string, options: { stdin?: boolean; passphrase?: boolean; unverified?: boolean }) => {
       const here = with_();
-      const secret = options.stdin === true || !process.stdin.isTTY ? await readStdin() : askHidden(`credential of ${name}: `);
+      const secret =
+        options.stdin === true || !process.stdin.isTTY ? await readStdin() : askHidden(`credential of ${name}: `);
       const passphrase = options.passphrase === true ? askHidden('passphrase of the key: ') : undefined;
       try {
         const answer = await here.call('account.store', {
@@ -80,16 +98,29 @@ async function trust(here: Caller, name: string, options: { yes?: boolean; finge
   const fresh = keys.filter((key) => key.state !== 'trusted');
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   say(`${plain(name)} at ${plain(address)}:${port} shows these host keys:`);
-  for (const key of keys) say(`  ${key.algorithm.padEnd(22)} ${key.fingerprint}  ${key.state === 'changed' ? 'DIFFERS from the one trusted so far' : key.state}`);
+  for (const key of keys)
+    say(
+      `  ${key.algorithm.padEnd(22)} ${key.fingerprint}  ${key.state === 'changed' ? 'DIFFERS from the one trusted so far' : key.state}`,
+    );
   if (fresh.length === 0) return printOne({ trusted: [] }, 'all of them are trusted already', here.format);
-  const wanted = options.fingerprint === undefined ? fresh : fresh.filter((key) => options.fingerprint?.includes(key.fingerprint));
+  const wanted =
+    options.fingerprint === undefined ? fresh : fresh.filter((key) => options.fingerprint?.includes(key.fingerprint));
   if (wanted.length === 0) throw new CliError('cli.not-confirmed', 'the target shows none of the named fingerprints');
   if (options.yes !== true && options.fingerprint === undefined) {
-    const answer = await askLine('Are these the right ones? Compare with `ssh-keygen -lf` on the machine itself. (yes/no) ');
+    const answer = await askLine(
+      'Are these the right ones? Compare with `ssh-keygen -lf` on the machine itself. (yes/no) ',
+    );
     if (answer !== 'yes') throw new CliError('cli.not-confirmed');
   }
-  const answer = await here.call('target.trust', { name, keys: wanted.map(({ algorithm, publicKey }) => ({ algorithm, publicKey })) });
-  printOne(answer, answer.trusted.map((key) => `trusted  ${key.algorithm}  ${key.fingerprint}`).join('\n'), here.format);
+  const answer = await here.call('target.trust', {
+    name,
+    keys: wanted.map(({ algorithm, publicKey }) => ({ algorithm, publicKey })),
+  });
+  printOne(
+    answer,
+    answer.trusted.map((key) => `trusted  ${key.algorithm}  ${key.fingerprint}`).join('\n'),
+    here.format,
+  );
 }
 
 function readText(path: string): string {
@@ -99,4 +130,3 @@ function readText(path: string): string {
     throw new CliError('cli.file-unreadable', wordsOf(error), { cause: error });
   }
 }
-

@@ -21,13 +21,28 @@ export function rotationCommands(program: Command, with_: () => Caller): void {
       const answer = await here.call('rotation.history', { account });
       if (here.format === 'json') return printOne(answer, '', 'json');
       const rows = answer.versions.map((version) => ({ ...version, current: version.current ? 'yes' : '' }));
-      print(rows.length === 0 ? 'No password recorded yet' : table(rows, ['sigkey', 'status', 'place', 'current', 'createdAt', 'parent', 'node']));
+      print(
+        rows.length === 0
+          ? 'No password recorded yet'
+          : table(rows, ['sigkey', 'status', 'place', 'current', 'createdAt', 'parent', 'node']),
+      );
       if (answer.conflict !== 'none') print(`conflict: ${answer.conflict}`);
     });
 }
 
-async function verdict(here: Caller, route: 'rotation.rotate' | 'rotation.verify', account: string, good: string): Promise<void> {
+async function verdict(
+  here: Caller,
+  route: 'rotation.rotate' | 'rotation.verify',
+  account: string,
+  good: string,
+): Promise<void> {
   const answer = await here.call(route, { account });
-  printOne(answer, `${account}: ${answer.status}, ${plain(answer.words)}${answer.remedy ? `\n${plain(answer.remedy)}` : ''}`, here.format);
-  if (answer.status !== good) process.exitCode = answer.status === 'uncertain' || answer.status === 'unknown' ? exitCodes.conflict : exitCodes.internal;
+  printOne(
+    answer,
+    `${account}: ${answer.status}, ${plain(answer.words)}${answer.remedy ? `\n${plain(answer.remedy)}` : ''}`,
+    here.format,
+  );
+  if (answer.status !== good)
+    process.exitCode =
+      answer.status === 'uncertain' || answer.status === 'unknown' ? exitCodes.conflict : exitCodes.internal;
 }

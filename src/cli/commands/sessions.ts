@@ -27,7 +27,12 @@ export function sessionCommands(program: Command, with_: () => Caller): void {
     .action(async (options: { live?: boolean }) => {
       const here = with_();
       const { sessions } = await here.call('session.list', { live: options.live ?? false });
-      printList(sessions, ['session', 'user', 'account', 'peer', 'state', 'openedAt', 'endedAt', 'outcome', 'recording'], here.format, 'no sessions');
+      printList(
+        sessions,
+        ['session', 'user', 'account', 'peer', 'state', 'openedAt', 'endedAt', 'outcome', 'recording'],
+        here.format,
+        'no sessions',
+      );
     });
   program
     .command('kill <session>')
@@ -48,7 +53,11 @@ export function sessionCommands(program: Command, with_: () => Caller): void {
         target: selector.slice(at + 1),
         ...(at === -1 ? {} : { account: selector.slice(0, at) }),
       });
-      printOne(answer, [answer.allowed ? 'allowed' : 'not allowed', ...answer.lines.map((line) => `  ${plain(line)}`)].join('\n'), here.format);
+      printOne(
+        answer,
+        [answer.allowed ? 'allowed' : 'not allowed', ...answer.lines.map((line) => `  ${plain(line)}`)].join('\n'),
+        here.format,
+      );
       if (!answer.allowed) process.exitCode = exitCodes.denied;
     });
 }

@@ -14,9 +14,17 @@ export function userCommands(program: Command, with_: () => Caller): void {
     .action(async (name: string, options: { stdin?: boolean; key?: string }) => {
       const here = with_();
       const [code, password] =
-        options.stdin === true ? await readStdinLines() : [askHidden('one-time code: '), askHiddenTwice(`new password of ${name}`)];
-      if (code === undefined || password === undefined) throw new CliError('cli.usage', 'standard input needs two lines: code, password');
-      const answer = await here.call('enrol', { code, name, password, ...(options.key === undefined ? {} : { publicKey: options.key }) });
+        options.stdin === true
+          ? await readStdinLines()
+          : [askHidden('one-time code: '), askHiddenTwice(`new password of ${name}`)];
+      if (code === undefined || password === undefined)
+        throw new CliError('cli.usage', 'standard input needs two lines: code, password');
+      const answer = await here.call('enrol', {
+        code,
+        name,
+        password,
+        ...(options.key === undefined ? {} : { publicKey: options.key }),
+      });
       password.fill(0);
       printOne(answer, `${answer.user} may log in now; roles: ${answer.roles.join(', ') || 'none'}`, here.format);
     });
@@ -28,7 +36,12 @@ export function userCommands(program: Command, with_: () => Caller): void {
     .action(async () => {
       const here = with_();
       const { users } = await here.call('user.list', {});
-      printList(users, ['name', 'roles', 'groups', 'factors', 'state', 'expiresAt'], here.format, 'nobody yet: enrol with the code that `sallyport start` printed');
+      printList(
+        users,
+        ['name', 'roles', 'groups', 'factors', 'state', 'expiresAt'],
+        here.format,
+        'nobody yet: enrol with the code that `sallyport start` printed',
+      );
     });
   user
     .command('code <name>')
@@ -36,7 +49,11 @@ export function userCommands(program: Command, with_: () => Caller): void {
     .action(async (name: string) => {
       const here = with_();
       const answer = await here.call('user.code', { name });
-      printOne(answer, `${answer.code}\nvalid until ${answer.expiresAt}; give it to ${name}, who types: sallyport enrol ${name}`, here.format);
+      printOne(
+        answer,
+        `${answer.code}\nvalid until ${answer.expiresAt}; give it to ${name}, who types: sallyport enrol ${name}`,
+        here.format,
+      );
     });
   user
     .command('passwd <name>')
