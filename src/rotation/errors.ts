@@ -16,7 +16,8 @@ export const rotationErrors = defineErrors({
   },
   'rotation.conflicted': {
     meaning: 'Multiple passwords have been set on this account, but it is unknown which is valid',
-    remedy: 'record the value that works with `known`, which settles the conflict; until then nothing rotates by itself',
+    remedy:
+      'record the value that works with `known`, which settles the conflict; until then nothing rotates by itself',
   },
   'rotation.changing': {
     meaning: 'the credential of this account is being changed just now',
@@ -53,6 +54,14 @@ export const rotationErrors = defineErrors({
   'rotation.credential-kind': {
     meaning: 'the credential is of another kind than the account',
     remedy: 'hand in a credential of the kind that the account was declared with',
+  },
+  'rotation.not-due': {
+    meaning: 'nothing is due for this account',
+    remedy: 'nothing to do; ask for a rotation on demand if you want one now',
+  },
+  'rotation.lease-lost': {
+    meaning: 'another process took over before the change began; nothing was generated',
+    remedy: 'look at the account history; the other process is at work',
   },
   'rotation.fact-conflict': {
     meaning: 'the ledger holds another fact under this name',

@@ -71,8 +71,7 @@ export const retryMs = 30 * 60_000;
 export function plan(question: Question): Action[] {
   const { fold, settings, lease, now } = question;
   const pending = fold.working.filter((sigkey) => fold.status.get(sigkey) === 'P');
-  if (lease !== null && lease.expiresAt > now)
-    return [{ kind: 'wait', until: lease.expiresAt, because: 'changing' }];
+  if (lease !== null && lease.expiresAt > now) return [{ kind: 'wait', until: lease.expiresAt, because: 'changing' }];
   if (pending.length > 0) return pending.map((sigkey) => ({ kind: 'time-out', sigkey }));
   if (fold.conflict !== 'none') return nothing('conflicted');
   if (!settings.enabled) return nothing('disabled');

@@ -35,8 +35,8 @@ export function judge(evidence: Evidence): OutcomeStatus {
   if (said === 'unsent') return 'F';
   if (fresh === 'accepted') {
     if (said === 'confirmed' && !evidence.oldMustFail) return 'C';
-    if (old === 'rejected') return 'C';
-    return old === 'none' && said === 'confirmed' ? 'C' : 'U';
+    // A value that was drawn a moment ago works for one reason only. Whether the old one is gone is another question.
+    return old === 'rejected' || old === 'none' ? 'C' : 'U';
   }
   // Acknowledged, and yet it does not work: nobody knows what the target did.
   if (said === 'confirmed') return 'U';

@@ -1,0 +1,19 @@
+/** The connectors there are. A new one is one file and one entry here. */
+import type { CredentialKind } from '../../vault/vault.ts';
+import type { Connector } from './connector.ts';
+import { linuxChpasswd } from './linux-chpasswd.ts';
+import { sshKey } from './ssh-key.ts';
+
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey];
+
+export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
+
+/** The connector of that name, or undefined. */
+export function connectorNamed(name: string): Connector | undefined {
+  return connectors.find((connector) => connector.name === name);
+}
+
+/** The connector whose login proves a credential of this kind when the account itself names none. */
+export function verifierOf(kind: CredentialKind): Connector | undefined {
+  return connectors.find((connector) => connector.kind === kind);
+}

@@ -1,0 +1,95 @@
+/**
+ * Recording a value that the target has already (X-01): the way in for every account, and the way out of a conflict.
+ * The target is asked first. What works is confirmed and current, and decides a conflict, because somebody named the value
+ * and the target agreed. What was not asked about is uncertain: the account is conflicted until a value is proven.
+ */
+import type { Actor } from '../audit/audit.ts';
+import { record } from '../audit/audit.ts';
+import { isRefusal } from '../base/errors.ts';
+import type { AccountId, Sigkey } from '../base/ids.ts';
+import { newId } from '../base/new-id.ts';
+import { inTransaction } from '../db/db.ts';
+import type { Credential } from '../vault/vault.ts';
+import { verifyValue } from './ask.ts';
+import type { VerifyAnswer } from './connectors/connector.ts';
+import type { Context } from './context.ts';
+import { RotationError } from './errors.ts';
+import { type Lease, stillLeased, takeLease } from './lease.ts';
+import { addOutcome, addRandomization, addResolution, foldOf } from './ledger.ts';
+import { noteAttempt } from './outcome.ts';
+import { settlePending } from './pending.ts';
+import { type RotationRefusal, turnDown } from './refusal.ts';
+import type { RotationResult } from './result.ts';
+import { type Subject, subjectOf } from './subject.ts';
+
+/** See `Rotation.recordKnown`. */
+export async function recordKnown(
+  context: Context,
+  id: AccountId,
+  credential: Credential,
+  how: { readonly unverified: boolean },
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<RotationResult | RotationRefusal> {
+  const started = context.clock.now();
+  const subject = await subjectOf(context.db, id);
+  if (isRefusal(subject)) return subject;
+  if (credential.kind !== subject.account.kind) return turnDown('rotation.credential-kind', subject.account.label);
+  const { holder, clock, timing } = context;
+  await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
+  if (lease === undefined) return turnDown('rotation.changing', subject.account.label);
+  await settlePending(context, subject, lease, lease.signal);
+
+  const asked = how.unverified ? undefined : await verifyValue(context, subject, credential, lease.signal);
+  if (asked !== undefined && asked.answer !== 'accepted') {
+    const code = asked.answer === 'rejected' ? 'rotation.credential-rejected' : 'rotation.credential-unchecked';
+    return { ...turnDown(code, asked.words), class: asked.class };
+  }
+  return write(context, subject, lease, credential, asked, { actor, started });
+}
+
+async function write(
+  context: Context,
+  subject: Subject,
+  lease: Lease,
+  credential: Credential,
+  asked: VerifyAnswer | undefined,
+  by: { readonly actor: Actor; readonly started: number },
+): Promise<RotationResult> {
+  const { vault, node, clock } = context;
+  const account = subject.account.id;
+  const sigkey = newId<Sigkey>();
+  const at = clock.now();
+  const status = asked === undefined ? 'U' : 'C';
+  const words = asked === undefined ? 'recorded without asking the target' : 'recorded; a login with it was accepted';
+  await inTransaction(context.db, async (tx) => {
+    if (!(await stillLeased(tx, account, lease.token))) throw new RotationError('rotation.lease-lost', subject.account.label);
+    const { fold: before } = await foldOf(tx, account);
+    await vault.store(tx, { account, sigkey, credential, origin: 'entered', actor: by.actor });
+    await addRandomization(tx, vault, { sigkey, account, parent: before.root, node, createdAt: at });
+    const retcode = asked === undefined ? 'unverified' : 'none';
+    await addOutcome(tx, vault, { account, sigkey, node, status, at, retcode, message: words });
+    if (status === 'C' && before.conflict !== 'none') {
+      const { facts, fold } = await foldOf(tx, account);
+      const seen = facts.randomizations.map((fact) => fact.sigkey).filter((one) => fold.status.get(one) !== 'P');
+      const tested = [{ sigkey, answer: 'accepted' }];
+      const decision = { kind: 'root', root: sigkey, seen } as const;
+      const requester = JSON.stringify(by.actor);
+      await addResolution(tx, vault, { account, node, action: 'M', decision, tested, requester, at });
+    }
+    const about = { account, target: subject.account.target.id, sigkey };
+    await record(tx, by.actor, { type: 'rotation.known-recorded', about, details: { reason: words } });
+    const note = { account, trigger: 'known', ...by, ended: clock.now(), sigkey, message: words };
+    await noteAttempt(tx, { ...note, result: 'known-recorded', class: null });
+  });
+  const milliseconds = clock.now() - by.started;
+  if (status === 'C') return { status: 'confirmed', sigkey, milliseconds, words };
+  return {
+    status: 'uncertain',
+    sigkey,
+    class: 'none',
+    words: `${words}; the account is conflicted until a value is proven`,
+    remedy: 'record it again without `unverified` as soon as the target can be asked',
+    milliseconds,
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * The right to change one account's credential on its target: one holder at a time over all processes, for a while,
+ * renewed by a heartbeat. Each time it changes hands its token rises, and what is written under it is written only while
+ * the token is still the one in the table. Times are the database's own, so that two machines' clocks do not matter.
+ */
+import { sql } from 'kysely';
+import type { Clock } from '../base/clock.ts';
+import type { AccountId, Sigkey } from '../base/ids.ts';
+import type { Db, Tx } from '../db/db.ts';
+
+export interface Lease extends AsyncDisposable {
+  readonly account: AccountId;
+  readonly token: number;
+  /** Fires when the lease is lost or was given up; whatever works under it stops. */
+  readonly signal: AbortSignal;
+  /** Keeps the lease until it runs out by itself: a change may still be landing on the target. */
+  abandon(): void;
+}
+
+export interface LeaseOptions {
+  /** Which process, for people. */
+  readonly holder: string;
+  readonly ms: number;
+  readonly clock: Clock;
+}
+
+/** Takes the lease of an account, or undefined while somebody else has it. It ends with `signal`. */
+export async function takeLease(
+  db: Db,
+  account: AccountId,
+  options: LeaseOptions,
+  signal: AbortSignal,
+): Promise<Lease | undefined> {
+  const until = sql<Date>`clock_timestamp() + ${options.ms} * interval '1 millisecond'`;
+  const row = await db
+    .insertInto('rotation_lease')
+    .values({ account_id: account, token: 1, holder: options.holder, sigkey: null, expires_at: until })
+    .onConflict((conflict) =>
+      conflict
+        .column('account_id')
+        .doUpdateSet({
+          token: sql<number>`rotation_lease.token + 1`,
+          holder: options.holder,
+          sigkey: null,
+          expires_at: until,
+        })
+        .where('rotation_lease.expires_at', '<=', sql<Date>`clock_timestamp()`),
+    )
+    .returning('token')
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { token } = row;
+  const over = new AbortController();
+  const heart = new AbortController();
+  const beating = beat(db, account, token, options, over, heart.signal);
+  let abandoned = false;
+  return {
+    account,
+    token,
+    signal: AbortSignal.any([signal, over.signal]),
+    abandon: () => {
+      abandoned = true;
+    },
+    [Symbol.asyncDispose]: async () => {
+      heart.abort(new Error('the lease was given back'));
+      await beating;
+      if (abandoned) return;
+      await db
+        .updateTable('rotation_lease')
+        .set({ expires_at: sql<Date>`clock_timestamp()` })
+        .where('account_id', '=', account)
+        .where('token', '=', token)
+        .execute();
+    },
+  };
+}
+
+/** Renews at a third of the time; a lease that could not be renewed for its whole length, or was taken, is lost. */
+async function beat(
+  db: Db,
+  account: AccountId,
+  token: number,
+  { ms, clock }: LeaseOptions,
+  over: AbortController,
+  signal: AbortSignal,
+): Promise<void> {
+  let renewed = clock.now();
+  for (;;) {
+    try {
+      await clock.sleep(ms / 3, signal);
+    } catch {
+      return;
+    }
+    try {
+      const { numUpdatedRows } = await db
+        .updateTable('rotation_lease')
+        .set({ expires_at: sql<Date>`clock_timestamp() + ${ms} * interval '1 millisecond'` })
+        .where('account_id', '=', account)
+        .where('token', '=', token)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) return over.abort(new Error('the lease was taken over'));
+      renewed = clock.now();
+    } catch (error) {
+      if (clock.now() - renewed > ms) return over.abort(error);
+    }
+  }
+}
+
+/** Whether `token` still is the one in the table; the row stays locked until the end of the transaction. */
+export async function stillLeased(tx: Tx, account: AccountId, token: number): Promise<boolean> {
+  const row = await tx
+    .selectFrom('rotation_lease')
+    .select('token')
+    .where('account_id', '=', account)
+    .forUpdate()
+    .executeTakeFirst();
+  return row?.token === token;
+}
+
+/** Writes down for which value the lease is used. */
+export async function nameLease(tx: Tx, account: AccountId, token: number, sigkey: Sigkey): Promise<void> {
+  await tx
+    .updateTable('rotation_lease')
+    .set({ sigkey })
+    .where('account_id', '=', account)
+    .where('token', '=', token)
+    .execute();
+}
+
+/** Until when somebody has the lease of an account, in this process's time; null if nobody has. */
+export async function leaseOf(
+  db: Db | Tx,
+  account: AccountId,
+  now: number,
+): Promise<{ readonly sigkey: Sigkey | null; readonly expiresAt: number } | null> {
+  const row = await db
+    .selectFrom('rotation_lease')
+    .select(['sigkey', sql<number>`extract(epoch from expires_at - clock_timestamp())::float8`.as('left')])
+    .where('account_id', '=', account)
+    .executeTakeFirst();
+  return row === undefined || row.left <= 0 ? null : { sigkey: row.sigkey, expiresAt: now + row.left * 1000 };
+}

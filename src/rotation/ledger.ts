@@ -1,0 +1,172 @@
+/**
+ * The ledger in the database: facts in, the fold out, and the projection of the fold kept in step. Every function that
+ * adds a fact also rewrites the account's places and moves the vault's current pointer, in the caller's transaction.
+ * INVARIANT: callers hold the account's lease row (`stillLeased`), so projections of one account never race.
+ */
+import { createHash } from 'node:crypto';
+import type { AccountId, Sigkey } from '../base/ids.ts';
+import type { Db, Tx } from '../db/db.ts';
+import type { Vault } from '../vault/vault.ts';
+import { RotationError } from './errors.ts';
+import type { Decision, Facts, OutcomeStatus, RandomizationFact, ResolutionAction } from './plan/facts.ts';
+import { type Fold, fold } from './plan/fold.ts';
+
+/** This installation's name in the facts. */
+export async function nodeName(db: Db | Tx): Promise<string> {
+  return (await db.selectFrom('ledger_node').select('id').executeTakeFirstOrThrow()).id;
+}
+
+/** All facts of one account. */
+export async function factsOf(db: Db | Tx, account: AccountId): Promise<Facts> {
+  const randomizations = await db.selectFrom('randomization').selectAll().where('account_id', '=', account).execute();
+  const outcomes = await db
+    .selectFrom('outcome')
+    .innerJoin('randomization', 'randomization.sigkey', 'outcome.sigkey')
+    .select(['outcome.sigkey', 'outcome.node', 'outcome.node_seq', 'outcome.status', 'outcome.at'])
+    .where('randomization.account_id', '=', account)
+    .execute();
+  const resolutions = await db.selectFrom('resolution').selectAll().where('account_id', '=', account).execute();
+  return {
+    randomizations: randomizations.map((row) => ({
+      sigkey: row.sigkey,
+      account,
+      parent: row.parent,
+      node: row.node,
+      createdAt: row.created_at.getTime(),
+    })),
+    outcomes: outcomes.map((row) => ({
+      sigkey: row.sigkey,
+      node: row.node,
+      seq: row.node_seq,
+      status: row.status,
+      at: row.at.getTime(),
+    })),
+    resolutions: resolutions.map((row) => ({
+      account,
+      node: row.node,
+      seq: row.node_seq,
+      action: row.action,
+      decision: row.decision as Decision,
+      at: row.at.getTime(),
+    })),
+  };
+}
+
+/** What the facts of one account say together. */
+export async function foldOf(db: Db | Tx, account: AccountId): Promise<{ facts: Facts; fold: Fold }> {
+  const facts = await factsOf(db, account);
+  return { facts, fold: fold(facts) };
+}
+
+/** Intent first: the value was stored under `sigkey` in this transaction. Throws `rotation.fact-conflict`. */
+export async function addRandomization(tx: Tx, vault: Vault, fact: RandomizationFact): Promise<Fold> {
+  const row = {
+    sigkey: fact.sigkey,
+    account_id: fact.account,
+    parent: fact.parent,
+    node: fact.node,
+    created_at: new Date(fact.createdAt),
+  };
+  const { numInsertedOrUpdatedRows } = await tx
+    .insertInto('randomization')
+    .values({ ...row, fact_hash: hashOf('randomization', row) })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  if (numInsertedOrUpdatedRows === 0n) throw new RotationError('rotation.fact-conflict', fact.sigkey);
+  return project(tx, vault, fact.account);
+}
+
+export interface Outcome {
+  readonly account: AccountId;
+  readonly sigkey: Sigkey;
+  readonly node: string;
+  readonly status: OutcomeStatus;
+  readonly at: number;
+  /** The answer's class; `words` are for people. Neither holds a secret. */
+  readonly retcode: string;
+  readonly message: string;
+}
+
+/** What became of a value. */
+export async function addOutcome(tx: Tx, vault: Vault, outcome: Outcome): Promise<Fold> {
+  const row = {
+    node: outcome.node,
+    sigkey: outcome.sigkey,
+    status: outcome.status,
+    at: new Date(outcome.at),
+    retcode: outcome.retcode,
+    message: outcome.message,
+  };
+  await tx
+    .insertInto('outcome')
+    .values({ ...row, fact_hash: hashOf('outcome', row) })
+    .execute();
+  return project(tx, vault, outcome.account);
+}
+
+export interface Resolution {
+  readonly account: AccountId;
+  readonly node: string;
+  readonly action: ResolutionAction;
+  readonly decision: Decision;
+  readonly tested: readonly { readonly sigkey: Sigkey; readonly answer: string }[];
+  readonly requester: string;
+  readonly at: number;
+}
+
+/** A decision over a conflict. `seen` must leave out what is pending. */
+export async function addResolution(tx: Tx, vault: Vault, resolution: Resolution): Promise<Fold> {
+  const row = {
+    node: resolution.node,
+    account_id: resolution.account,
+    action: resolution.action,
+    decision: JSON.stringify(resolution.decision),
+    tested: JSON.stringify(resolution.tested),
+    requester: resolution.requester,
+    at: new Date(resolution.at),
+  };
+  await tx
+    .insertInto('resolution')
+    .values({ ...row, fact_hash: hashOf('resolution', row) })
+    .execute();
+  return project(tx, vault, resolution.account);
+}
+
+/** SHA-256 over the kind and the fields in the order written above; nodes compare facts by it. */
+function hashOf(kind: string, row: object): Uint8Array {
+  return createHash('sha256')
+    .update(JSON.stringify([kind, ...Object.values(row)]))
+    .digest();
+}
+
+/** Rewrites the account's places from its facts and moves the current pointer if the fold says so. */
+async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> {
+  const { fold: seen } = await foldOf(tx, account);
+  const places = [
+    ...seen.history.map((sigkey) => ({ sigkey, place: 'history' as const })),
+    ...seen.working.map((sigkey) => ({ sigkey, place: 'working' as const })),
+    ...seen.workingHistory.map((sigkey) => ({ sigkey, place: 'working_history' as const })),
+  ];
+  const before = await tx.selectFrom('ledger_place').selectAll().where('account_id', '=', account).execute();
+  const known = new Map(before.map((row) => [row.sigkey, row]));
+  // The old pointer goes first, because there is never more than one.
+  const pointer = before.find((row) => row.is_current)?.sigkey ?? null;
+  if (pointer !== null && pointer !== seen.root)
+    await tx.updateTable('ledger_place').set({ is_current: false }).where('sigkey', '=', pointer).execute();
+  for (const { sigkey, place } of places) {
+    const status = seen.status.get(sigkey) ?? 'P';
+    const row = { sigkey, account_id: account, status, place, is_current: sigkey === seen.root };
+    const old = known.get(sigkey);
+    if (old === undefined) await tx.insertInto('ledger_place').values(row).execute();
+    else if (old.status !== status || old.place !== place || old.is_current !== row.is_current)
+      await tx.updateTable('ledger_place').set(row).where('sigkey', '=', sigkey).execute();
+  }
+  const state = { conflict: seen.conflict, busy: seen.busy };
+  await tx
+    .insertInto('ledger_account')
+    .values({ account_id: account, ...state })
+    .onConflict((conflict) => conflict.column('account_id').doUpdateSet(state))
+    .execute();
+  if (pointer !== seen.root) await vault.setCurrent(tx, account, seen.root);
+  return seen;
+}

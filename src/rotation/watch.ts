@@ -1,0 +1,119 @@
+/**
+ * The loop that asks `plan` and does what it says without being asked: after a hold went away, at the start, after a lost
+ * connection to the database, and by the timer. It keeps nothing in memory but who is being looked at just now.
+ */
+import type { Actor } from '../audit/audit.ts';
+import { isRefusal, wordsOf } from '../base/errors.ts';
+import { type AccountId, parseId } from '../base/ids.ts';
+import { listen } from '../db/db.ts';
+import type { Context } from './context.ts';
+import { rotateAccount } from './engine.ts';
+import { takeLease } from './lease.ts';
+import { settlePending } from './pending.ts';
+import { plan } from './plan/next.ts';
+import { questionOf } from './question.ts';
+import { subjectOf } from './subject.ts';
+
+const self: Actor = { kind: 'system', part: 'rotation' };
+/** So many accounts are looked at, and changed, at a time. */
+const atOnce = 4;
+
+export interface Watch extends AsyncDisposable {
+  /** Looks at every account now; resolves when all that came of it is done. */
+  settle(): Promise<void>;
+}
+
+/** Starts the loop. It ends with its disposal, which waits for what is running to be called off. */
+export async function watch(context: Context, url: string | undefined, signal: AbortSignal): Promise<Watch> {
+  const end = new AbortController();
+  const over = AbortSignal.any([signal, end.signal]);
+  const running = new Map<AccountId, Promise<void>>();
+  const again = new Set<AccountId>();
+  const waiting: AccountId[] = [];
+
+  /** One look at a time for an account; a wish that comes meanwhile is a look afterwards. */
+  function look(id: AccountId): void {
+    if (over.aborted) return;
+    if (running.has(id)) again.add(id);
+    else if (running.size < atOnce) start(id);
+    else if (!waiting.includes(id)) waiting.push(id);
+  }
+  function start(id: AccountId): void {
+    const work = act(context, id, over)
+      .catch((error: unknown) => {
+        if (!over.aborted) context.log.error({ account: id }, `an account could not be looked after: ${wordsOf(error)}`);
+      })
+      .finally(() => {
+        running.delete(id);
+        if (again.delete(id)) waiting.push(id);
+        const next = waiting.shift();
+        if (next !== undefined && !over.aborted) start(next);
+      });
+    running.set(id, work);
+  }
+  async function settle(): Promise<void> {
+    for (const id of await worthALook(context)) look(id);
+    while (running.size > 0) await Promise.all(running.values());
+  }
+  function lookAtAll(): void {
+    worthALook(context)
+      .then((ids) => ids.forEach(look))
+      .catch((error: unknown) => context.log.warn({}, `accounts could not be read: ${wordsOf(error)}`));
+  }
+
+  if (url !== undefined) {
+    const onEvent = (_: string, payload: string): void => {
+      const id = parseId<AccountId>(payload);
+      if (id !== undefined) look(id);
+    };
+    await listen(url, ['hold_released'], { onEvent, onReconnected: lookAtAll }, context.log, over);
+  }
+  // After LISTEN, so that nothing falls between the two.
+  lookAtAll();
+  const timer = setInterval(lookAtAll, context.timing.pollMs);
+  return {
+    settle,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      end.abort(new Error('rotation was closed'));
+      await Promise.all(running.values());
+    },
+  };
+}
+
+/** Accounts for which something may be due: changed after sessions, or with a value that is pending. */
+async function worthALook({ db }: Context): Promise<AccountId[]> {
+  const rows = await db
+    .selectFrom('account')
+    .leftJoin('ledger_account', 'ledger_account.account_id', 'account.id')
+    .select('account.id')
+    .where('account.removed_at', 'is', null)
+    .where((is) => is.or([is('account.rotate_after_session', '=', true), is('ledger_account.busy', '=', true)]))
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+async function act(context: Context, id: AccountId, signal: AbortSignal): Promise<void> {
+  const subject = await subjectOf(context.db, id);
+  if (isRefusal(subject)) return context.log.debug({ account: id }, `not looked after: ${subject.reason}`);
+  for (const action of plan(await questionOf(context, subject, { demanded: false, mine: false }))) {
+    switch (action.kind) {
+      case 'randomize': {
+        const result = await rotateAccount(context, id, action.trigger, self, signal);
+        if (isRefusal(result)) context.log.warn({ account: id, code: result.code }, `not rotated: ${result.reason}`);
+        break;
+      }
+      case 'time-out': {
+        const { clock, holder, timing } = context;
+        await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
+        if (lease !== undefined) await settlePending(context, subject, lease, lease.signal);
+        return;
+      }
+      case 'wait':
+      case 'nothing':
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+}
