@@ -1,0 +1,234 @@
+/**
+ * May they. The only place where an Authorization is made: identity and wish go in, default is no. What does not exist
+ * and what is forbidden get the same answer after the same questions to the database; the reason is in the audit trail.
+ */
+import { record } from '../audit/audit.ts';
+import { type Refusal, refuse } from '../base/errors.ts';
+import type { GrantId, TargetId } from '../base/ids.ts';
+import { newId } from '../base/new-id.ts';
+import type { Db } from '../db/db.ts';
+import {
+  type Protocol,
+  type Service,
+  serviceFor,
+  type Target,
+  type TargetGroupId,
+  targetGroupsOf,
+  targetNamed,
+} from '../estate/estate.ts';
+import { actorOf, barOf, type Identity, type User, userById, userNamed } from '../identity/identity.ts';
+import { type Account, accountsOf } from '../vault/vault.ts';
+import { accessErrors } from './errors.ts';
+import { grantsOf } from './grants.ts';
+import { type Decision, evaluate, type Grant, judgeGrant, type Wish } from './plan/evaluate.ts';
+import { zoneOffset } from './zones.ts';
+
+/** Where somebody wants to go, as parsed from the login name. */
+export interface Destination {
+  readonly target: string;
+  readonly account?: string;
+  /** A service's name, where a target has several. */
+  readonly service?: string;
+  readonly protocol: Protocol;
+}
+
+/** INVARIANT: made only by `authorize`, for what a grant allowed at `at`. Opens one session. */
+class GrantedAuthorization {
+  #used = false;
+  readonly identity: Identity;
+  readonly target: Target;
+  readonly service: Service;
+  readonly account: Account;
+  readonly subprotocols: readonly string[];
+  readonly recordContent: boolean;
+  /** Milliseconds since 1970 at which the session ends whatever happens; undefined: no end. */
+  readonly until: number | undefined;
+  readonly grants: readonly GrantId[];
+  readonly at: number;
+
+  constructor(identity: Identity, place: Place, account: Account, decision: Allowed, at: number) {
+    this.identity = identity;
+    this.target = place.target;
+    this.service = place.service;
+    this.account = account;
+    this.subprotocols = decision.subprotocols;
+    this.recordContent = decision.recordContent;
+    this.until = decision.until;
+    this.grants = decision.grants;
+    this.at = at;
+  }
+
+  /** True the first time. */
+  use(): boolean {
+    const first = !this.#used;
+    this.#used = true;
+    return first;
+  }
+}
+
+export type Authorization = GrantedAuthorization;
+
+/** Several accounts would do: these are the ones that this person may use, and no others. */
+export interface AmbiguousAccount extends Refusal<'access.account-ambiguous'> {
+  readonly accounts: readonly string[];
+}
+
+export type AccessRefusal = Refusal<'access.refused' | 'access.password-change-needed'> | AmbiguousAccount;
+
+type Allowed = Extract<Decision, { allowed: true }>;
+interface Place {
+  readonly target: Target;
+  readonly service: Service;
+}
+
+/** Decides at `now` (ms). The refusal's words may be shown to the person; they do not tell forbidden from unknown. */
+export async function authorize(
+  db: Db,
+  identity: Identity,
+  destination: Destination,
+  now: number,
+): Promise<Authorization | AccessRefusal> {
+  const user = await userById(db, identity.user);
+  const facts = await factsOf(db, user, destination);
+  const allowed = decide(facts, user, identity.address, now);
+  const words = describe(destination);
+  const no = async (code: AccessRefusal['code'], reason: string): Promise<void> => {
+    const about = { user: identity.user, target: facts.target?.id };
+    await record(db, actorOf(identity), { type: 'access.refused', about, details: { selector: words, code, reason } });
+  };
+  if (identity.mustChange && user?.mustChange === true) {
+    await no('access.password-change-needed', 'the password has to be changed');
+    return refuse('access.password-change-needed', accessErrors['access.password-change-needed'].meaning);
+  }
+  const [only, ...others] = allowed.accounts;
+  if (only === undefined || facts.target === undefined || facts.service === undefined) {
+    await no('access.refused', allowed.reason);
+    return refuse('access.refused', accessErrors['access.refused'].meaning);
+  }
+  if (others.length > 0) {
+    const accounts = allowed.accounts.map(({ account }) => account.name);
+    await no('access.account-ambiguous', accounts.join(', '));
+    return { ...refuse('access.account-ambiguous', `name one of these accounts: ${accounts.join(', ')}`), accounts };
+  }
+  const place = { target: facts.target, service: facts.service };
+  const authorization = new GrantedAuthorization(identity, place, only.account, only.decision, now);
+  await record(db, actorOf(identity), {
+    type: 'access.authorized',
+    about: { user: identity.user, target: place.target.id, account: only.account.id },
+    details: {
+      selector: `${only.account.label} ${destination.protocol}`,
+      ...(only.decision.until === undefined ? {} : { until: new Date(only.decision.until).toISOString() }),
+    },
+  });
+  return authorization;
+}
+
+/** The same decision for operators, with each reason in words. Opens nothing and is no proof. */
+export async function explain(
+  db: Db,
+  userName: string,
+  destination: Destination,
+  now: number,
+): Promise<{ readonly allowed: boolean; readonly lines: readonly string[] }> {
+  const user = await userNamed(db, userName);
+  const facts = await factsOf(db, user, destination);
+  const lines: string[] = [];
+  if (user === undefined) lines.push(`there is no user ${userName}`);
+  const bar = user === undefined ? undefined : barOf({ ...user, sources: [] }, '', now);
+  if (bar !== undefined) lines.push(`the user is ${bar}`);
+  if (user !== undefined && user.sources.length > 0)
+    lines.push(`the user may come only from ${user.sources.join(', ')}`);
+  if (user?.mustChange === true) lines.push('the user has to change the password first');
+  if (facts.target === undefined) lines.push(`there is no target ${destination.target}`);
+  else if (facts.target.disabled) lines.push('the target is disabled');
+  else if (facts.service === undefined) lines.push(`the target has no such ${destination.protocol} service`);
+  if (facts.target !== undefined && facts.wanted.length === 0) lines.push('the target has no such account');
+  if (user !== undefined && facts.grants.length === 0) lines.push('no grant is for any group of the user');
+  const { accounts } = decide(facts, user, undefined, now);
+  for (const account of facts.target === undefined ? [] : facts.wanted) {
+    const found = accounts.find((at) => at.account.id === account.id);
+    for (const grant of facts.grants) {
+      lines.push(
+        `${account.label}: grant ${grant.name}: ${judgeGrant(grant, wishOf(facts, user, account), now, zoneOffset)}`,
+      );
+    }
+    if (found === undefined) lines.push(`${account.label}: refused`);
+    else {
+      const { subprotocols, until } = found.decision;
+      const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
+      lines.push(`${account.label}: allowed (${subprotocols.join(', ')})${end}`);
+    }
+  }
+  return { allowed: accounts.length > 0, lines };
+}
+
+interface Facts {
+  readonly target: Target | undefined;
+  readonly service: Service | undefined;
+  /** The accounts of the target that the wish could mean. */
+  readonly wanted: readonly Account[];
+  readonly targetGroups: readonly TargetGroupId[];
+  readonly grants: readonly Grant[];
+  readonly protocol: Protocol;
+}
+
+const nowhere = newId<TargetId>();
+
+/** The same questions in the same order, whether the target exists or not. */
+async function factsOf(db: Db, user: User | undefined, destination: Destination): Promise<Facts> {
+  const target = await targetNamed(db, destination.target.toLowerCase());
+  const accounts = await accountsOf(db, target?.id ?? nowhere);
+  const targetGroups = await targetGroupsOf(db, target?.id ?? nowhere);
+  const grants = await grantsOf(
+    db,
+    (user?.groups ?? []).map((group) => group.id),
+  );
+  return {
+    target,
+    service: target === undefined ? undefined : serviceFor(target, destination.protocol, destination.service),
+    wanted: accounts.filter((account) => destination.account === undefined || account.name === destination.account),
+    targetGroups,
+    grants,
+    protocol: destination.protocol,
+  };
+}
+
+interface Decided {
+  readonly accounts: readonly { readonly account: Account; readonly decision: Allowed }[];
+  /** Of a refusal; for the audit trail. */
+  readonly reason: string;
+}
+
+function decide(facts: Facts, user: User | undefined, address: string | undefined, now: number): Decided {
+  const no = (reason: string): Decided => ({ accounts: [], reason });
+  if (user === undefined) return no('the user does not exist any more');
+  const bar = barOf(address === undefined ? { ...user, sources: [] } : user, address ?? '', now);
+  // A lock is about logging in; who is in already is not thrown out by somebody else's wrong passwords.
+  if (bar !== undefined && bar !== 'locked') return no(`user: ${bar}`);
+  if (facts.target === undefined) return no('no such target');
+  if (facts.target.disabled) return no('the target is disabled');
+  if (facts.service === undefined) return no('no such service');
+  if (facts.wanted.length === 0) return no('no such account');
+  const accounts: { account: Account; decision: Allowed }[] = [];
+  for (const account of facts.wanted) {
+    const decision = evaluate(facts.grants, wishOf(facts, user, account), now, zoneOffset);
+    if (decision.allowed) accounts.push({ account, decision });
+  }
+  return { accounts, reason: accounts.length === 0 ? 'no grant allows it now' : '' };
+}
+
+function wishOf(facts: Facts, user: User | undefined, account: Account): Wish {
+  return {
+    groups: (user?.groups ?? []).map((group) => group.id),
+    account: account.id,
+    target: account.target.id,
+    targetGroups: facts.targetGroups,
+    protocol: facts.protocol,
+  };
+}
+
+function describe(destination: Destination): string {
+  const account = destination.account === undefined ? '' : `${destination.account}@`;
+  const service = destination.service === undefined ? '' : `,${destination.service}`;
+  return `${account}${destination.target}${service}`.slice(0, 300);
+}
