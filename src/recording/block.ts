@@ -135,7 +135,8 @@ export async function readBlock(
   }
   try {
     const options = { maxOutputLength: Math.max(1, Math.min(head.plain, maxPlain)) };
-    const plain = await decompress(packed, head.fresh ? options : { ...options, dictionary: history.bytes });
+    const unpacked = await decompress(packed, head.fresh ? options : { ...options, dictionary: history.bytes });
+    const plain = new Uint8Array(unpacked.buffer, unpacked.byteOffset, unpacked.length);
     if (plain.length !== head.plain)
       throw new RecordingError('recording.broken', `block ${head.number}: length differs`);
     return { plain, history: remember(history, plain, head.fresh) };

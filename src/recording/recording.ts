@@ -13,9 +13,11 @@ import { blocksOf, demandRecording, type RecordingRow } from './store.ts';
 import { type Verdict, verifyRecording } from './verify.ts';
 
 export { exportCast, exportEvents, exportText, type CastOptions } from './export.ts';
-export { playTo, type PlayOptions, readHeader, readRecording } from './playback.ts';
+export type { RecordedEvent } from './format/events.ts';
+export { playTo, type PlayOptions, readHeader, readRecording, terminalEvents } from './playback.ts';
 export { sealOrphans, type SealOptions, sealRecording, type SealSigner } from './sealing.ts';
 export {
+  blocksOf,
   findRecording,
   type ListOptions,
   listRecordings,

@@ -111,6 +111,7 @@ export function writeFields(initial = 64): FieldWriter {
   let view = new DataView(buffer.buffer);
   let at = 0;
 
+  /** Makes room and gives its place. Call it before `view` is named: the view may become another. */
   function room(length: number): number {
     if (at + length > buffer.length) {
       const larger = new Uint8Array(Math.max(2 * buffer.length, at + length));
@@ -126,29 +127,32 @@ export function writeFields(initial = 64): FieldWriter {
       return at;
     },
     u8(value) {
-      view.setUint8(room(1), value);
+      const from = room(1);
+      view.setUint8(from, value);
       return writer;
     },
     u16(value) {
-      view.setUint16(room(2), value);
+      const from = room(2);
+      view.setUint16(from, value);
       return writer;
     },
     u32(value) {
-      view.setUint32(room(4), value);
+      const from = room(4);
+      view.setUint32(from, value);
       return writer;
     },
     u64(value) {
-      view.setBigUint64(room(8), BigInt(value));
+      const from = room(8);
+      view.setBigUint64(from, BigInt(value));
       return writer;
     },
     count(value) {
       let rest = value;
       while (rest >= 128) {
-        view.setUint8(room(1), (rest % 128) + 128);
+        writer.u8((rest % 128) + 128);
         rest = Math.floor(rest / 128);
       }
-      view.setUint8(room(1), rest);
-      return writer;
+      return writer.u8(rest);
     },
     raw(bytes) {
       const from = room(bytes.length);
