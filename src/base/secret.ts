@@ -36,7 +36,8 @@ export class Secret implements Disposable {
 
   /** A second Secret over a copy of the bytes, with its own life. */
   copy(): Secret {
-    return new Secret(this.reveal().slice());
+    // not slice(): of a Buffer that would be the same bytes, zeroed with the first of the two
+    return new Secret(new Uint8Array(this.reveal()));
   }
 
   get length(): number {

@@ -101,7 +101,7 @@ export const plainOpener: Opener = {
 
 /** RFC 5647 §7.1: 4 fixed bytes, then a counter of 64 bits that goes up by one for each packet. */
 function gcmNonce(iv: Uint8Array): { readonly bytes: Uint8Array; next(): void } {
-  const bytes = iv.slice();
+  const bytes = new Uint8Array(iv);
   return {
     bytes,
     next() {

@@ -46,7 +46,7 @@ export class PacketInput {
 
   /** Keeps what was pushed and not used, so that the caller may use its buffer again. */
   settle(): void {
-    this.#chunk = this.#at < this.#chunk.length ? this.#chunk.slice(this.#at) : empty;
+    this.#chunk = this.#at < this.#chunk.length ? new Uint8Array(this.#chunk.subarray(this.#at)) : empty;
     this.#at = 0;
   }
 

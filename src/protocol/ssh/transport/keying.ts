@@ -181,7 +181,7 @@ export class Keying {
     if (isViolation(agreement)) throw new SshError('ssh.no-common-algorithm', agreement.violation);
     const method = kexMethod(agreement.kex);
     const ourVersion = utf8(version);
-    const theirPayload = payload.slice();
+    const theirPayload = new Uint8Array(payload);
     const seen = isClient
       ? {
           clientVersion: ourVersion,
@@ -218,7 +218,7 @@ export class Keying {
 
   #takeInit(terms: Terms, payload: Uint8Array): void {
     const { algorithm, key, hostKey } = this.#shownKey(terms.agreement.hostKey);
-    const clientShare = good(decodeKexInit(payload)).slice();
+    const clientShare = new Uint8Array(good(decodeKexInit(payload)));
     const server = terms.method.respond(clientShare);
     if (isViolation(server)) throw new SshError('ssh.key-exchange', server.violation);
     const source = this.#source(

@@ -190,7 +190,8 @@ export class Machine {
     if (this.#phase.at === 'over') return;
     if (payload[0] === msg.userauthSuccess && this.#config.role === 'server') this.#authenticated = true;
     if (!this.#established || this.keying.holding) {
-      this.#held.push(payload.slice());
+      // not slice(): of a Buffer that would be a view
+      this.#held.push(new Uint8Array(payload));
       this.heldBytes += payload.length;
       return;
     }

@@ -10,7 +10,7 @@ const inverse = 2 ** -22;
 /** The 16-byte tag of `data` under a one-time key of 32 bytes, which must never be used for other data. */
 export function poly1305(key: Uint8Array, data: Uint8Array): Uint8Array {
   const r = new Float64Array(6);
-  const clamped = key.slice(0, 16);
+  const clamped = new Uint8Array(key.subarray(0, 16));
   for (const i of [3, 7, 11, 15]) clamped[i] = (clamped[i] ?? 0) & 0x0f;
   for (const i of [4, 8, 12]) clamped[i] = (clamped[i] ?? 0) & 0xfc;
   addBlock(r, clamped, 0, 0);

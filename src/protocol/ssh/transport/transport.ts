@@ -154,7 +154,7 @@ class SocketTransport implements Transport {
     // a taker may have ended us in the middle of a read
     if (this.#end !== undefined) return;
     this.#lastSequence = sequence;
-    if (this.#take === undefined) this.#queue.push(payload.slice(), sequence);
+    if (this.#take === undefined) this.#queue.push(new Uint8Array(payload), sequence);
     else this.#take(payload);
   }
 

@@ -31,5 +31,6 @@ export function payloadOf(packet: Uint8Array): Uint8Array | Violation {
   const end = packet.length - padding;
   if (padding < 4) return { violation: `padding of ${padding} bytes` };
   if (end < 2) return { violation: 'packet without payload' };
-  return packet.subarray(1, end);
+  // not subarray(): of Node's Buffer that would be a Buffer, whose slice() does not copy
+  return new Uint8Array(packet.buffer, packet.byteOffset + 1, end - 1);
 }

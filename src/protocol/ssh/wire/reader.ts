@@ -25,7 +25,9 @@ export class Reader {
   #at: number;
 
   constructor(bytes: Uint8Array, at = 0) {
-    this.#bytes = bytes;
+    // a subclass (Node's Buffer) would hand out views whose slice() does not copy
+    this.#bytes =
+      bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#at = at;
   }
 

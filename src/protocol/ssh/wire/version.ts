@@ -42,14 +42,14 @@ export function readVersion(
     if (end === -1 && line.length > (version ? maxVersion + 1 : maxLine)) return { violation: 'version line too long' };
     if (end === -1) {
       if (!preface && !couldStart(line, 'SSH-')) return { violation: 'first line is not a version' };
-      return { held: held.slice(), lines };
+      return { held: new Uint8Array(held), lines };
     }
     if (version) {
       if (line.length > maxVersion) return { violation: 'version line too long' };
       if (!startsWith(line, 'SSH-2.0-') && !(preface && startsWith(line, 'SSH-1.99-')))
         return { violation: 'protocol version is not 2.0' };
       if (line.some((byte) => byte < 0x20 || byte === 0x7f)) return { violation: 'control character in version' };
-      return { version: line.slice(), rest: held.subarray(end + 1) };
+      return { version: new Uint8Array(line), rest: held.subarray(end + 1) };
     }
     if (!preface) return { violation: 'first line is not a version' };
     if (line.length > maxLine) return { violation: 'greeting line too long' };
