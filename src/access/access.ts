@@ -1,0 +1,32 @@
+/**
+ * The door of access: may they. Grants, time frames and the decision; the sessions that come of it, and their end when
+ * the right ends. An `Authorization` comes only out of `authorize`.
+ */
+export {
+  type AccessRefusal,
+  type AmbiguousAccount,
+  type Authorization,
+  authorize,
+  type Destination,
+  explain,
+} from './authorize.ts';
+export { type Change, declareGrants, type GrantDeclaration, grantsOf, removeGrant } from './grants.ts';
+export { type Grant, subprotocolsOf } from './plan/evaluate.ts';
+export type { Period, TimeFrame } from './plan/time-frame.ts';
+export { type Ending, endRevoked, sessionsToEnd } from './revocation.ts';
+export {
+  endSession,
+  killSession,
+  killsWaiting,
+  type Legs,
+  openSession,
+  type Outcome,
+  type Session,
+  sessionById,
+  sessionKill,
+  type SessionKill,
+  sessionLive,
+  sessions,
+  sessionsOf,
+  setRecording,
+} from './sessions.ts';

@@ -1,0 +1,87 @@
+/**
+ * Revocation acts on what runs: sessions are judged again by the function that let them begin. The keeper calls this
+ * after every NOTIFY `access_changed`, after a lost connection, and on a timer for what only time changes.
+ */
+import type { Actor } from '../audit/audit.ts';
+import type { SessionId } from '../base/ids.ts';
+import type { Db } from '../db/db.ts';
+import { type Target, targetMemberships, targets } from '../estate/estate.ts';
+import { barOf, type User, usersById } from '../identity/identity.ts';
+import { grantsOf } from './grants.ts';
+import { evaluate, type Grant, type Zones } from './plan/evaluate.ts';
+import { killSession, type Session, sessions } from './sessions.ts';
+import { zoneOffset } from './zones.ts';
+
+export interface Ending {
+  readonly session: SessionId;
+  readonly gate: string;
+  /** For the person and the audit trail. */
+  readonly reason: string;
+}
+
+interface Standing {
+  readonly users: readonly User[];
+  readonly targets: readonly Target[];
+  readonly memberships: Awaited<ReturnType<typeof targetMemberships>>;
+  readonly grants: readonly Grant[];
+}
+
+/** Which running sessions would not be allowed any more at `now` (ms), and why. Changes nothing. */
+export async function sessionsToEnd(db: Db, now: number): Promise<Ending[]> {
+  const running = await sessions(db, { live: true, limit: 1_000_000 });
+  if (running.length === 0) return [];
+  const ids = new Set(running.flatMap(({ user }) => (user.id === undefined ? [] : [user.id])));
+  const standing: Standing = {
+    users: await usersById(db, [...ids]),
+    targets: await targets(db),
+    memberships: await targetMemberships(db),
+    grants: await grantsOf(db),
+  };
+  return running.flatMap((session) => {
+    const reason = whyEnd(session, standing, now, zoneOffset);
+    return reason === undefined ? [] : [{ session: session.id, gate: session.gate, reason }];
+  });
+}
+
+/** Kills what `sessionsToEnd` names, and says how many. */
+export async function endRevoked(db: Db, now: number): Promise<number> {
+  const actor: Actor = { kind: 'system', part: 'access' };
+  const endings = await sessionsToEnd(db, now);
+  for (const { session, reason } of endings) await killSession(db, session, reason, actor);
+  return endings.length;
+}
+
+function whyEnd(
+  session: Session,
+  { users, targets, memberships, grants }: Standing,
+  now: number,
+  zones: Zones,
+): string | undefined {
+  if (session.until !== undefined && session.until.getTime() <= now) return 'the time of this session is over';
+  const user = users.find((at) => at.id === session.user.id);
+  if (user === undefined) return 'the user was removed';
+  // Only what happened to the user: a lock keeps others out and throws nobody out.
+  const bar = barOf({ ...user, lockedUntil: undefined }, session.peer, now);
+  if (bar === 'disabled') return 'the user was disabled';
+  if (bar === 'expired') return 'the user has expired';
+  if (bar === 'source') return 'the user may not come from here any more';
+  const target = targets.find((at) => at.id === session.target.id);
+  if (target === undefined || session.account.id === undefined) return 'the target was removed';
+  if (target.disabled) return 'the target was disabled';
+  const decision = evaluate(
+    grants,
+    {
+      groups: user.groups.map((group) => group.id),
+      account: session.account.id,
+      target: target.id,
+      targetGroups: memberships.filter((at) => at.target === target.id).map((at) => at.group),
+      protocol: session.protocol,
+      since: session.openedAt.getTime(),
+    },
+    now,
+    zones,
+  );
+  if (!decision.allowed) return 'the right to be here was withdrawn';
+  if (session.subprotocols.some((what) => !decision.subprotocols.includes(what))) return 'the rights here were reduced';
+  return undefined;
+}
