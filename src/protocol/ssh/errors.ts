@@ -82,7 +82,8 @@ export const sshErrors = defineErrors({
     meaning: 'the server asked a question that the credential does not answer',
     remedy: 'exempt this account from further questions on the server, such as one-time codes',
   },
-  // Channels of our own client.
+  // Our own client.
+  'ssh.unreachable': { meaning: 'the server cannot be reached', remedy: 'check address, port and network' },
   'ssh.channel-refused': {
     meaning: 'the server did not open the channel',
     remedy: 'check the server’s limits on sessions and what the account may do',
@@ -94,6 +95,10 @@ export const sshErrors = defineErrors({
   'ssh.too-much-output': {
     meaning: 'a command printed more than its caller allows',
     remedy: 'look at what the command does on this machine',
+  },
+  'ssh.shell-ended': {
+    meaning: 'the dialogue ended before the expected prompt',
+    remedy: 'compare the prompts of this machine with what its platform describes',
   },
   'ssh.prompt-timeout': {
     meaning: 'the expected prompt did not come in time',

@@ -11,6 +11,10 @@ export type {
 } from './auth/authenticator.ts';
 export { type LoggedIn, type LoginCredential, type LoginRefusal, logIn } from './auth/client.ts';
 export { authenticate } from './auth/server.ts';
+export type { Exit } from './client/channel.ts';
+export { type ExecOptions, type ExecResult, type PtyOptions, SshClient } from './client/client.ts';
+export { type ConnectOptions, connect } from './client/connect.ts';
+export type { Matched, Shell } from './client/shell.ts';
 export { SshError, type SshErrorCode } from './errors.ts';
 export { fingerprint, formatKeyLine, type KeyLine, parseKeyLine, parsePublicKey } from './keys/lines.ts';
 export { formatPrivateKey, type PrivateKey, parsePrivateKey } from './keys/private.ts';
