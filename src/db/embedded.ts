@@ -56,7 +56,7 @@ export interface EmbeddedOptions {
   /** A directory of its own; made if it is missing. */
   readonly dir: string;
   readonly log: Log;
-  /** The folder of PostgreSQL's programs; found if not given. */
+  /** The folder of PostgreSQL's programs, or `npm` for those that npm brought along; found if not given. */
   readonly programs?: string | undefined;
   /** Settings of postgresql.conf that come after ours. */
   readonly settings?: Readonly<Record<string, string>> | undefined;

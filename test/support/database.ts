@@ -26,7 +26,9 @@ export interface TestDatabase extends AsyncDisposable {
   readonly ownerUrl: string;
   /** As the cluster's superuser, in this database: for what an intruder or a backup does. */
   readonly adminUrl: string;
-  /** Another pool of the same database, closed with it. */
+  /** A pool of the cluster's superuser, closed with the database. */
+  readonly admin: () => Promise<Db>;
+  /** Another pool of the app role, closed with the database. */
   readonly another: () => Promise<Db>;
 }
 
@@ -64,6 +66,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
     url,
     ownerUrl,
     adminUrl,
+    admin: async () => await pool(adminUrl),
     another: async () => await pool(url),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(open.map(async (db) => await db.destroy()));

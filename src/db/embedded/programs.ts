@@ -19,15 +19,18 @@ export interface Programs {
 const oldest = 15;
 const run = promisify(execFile);
 
-/** The newest programs there are, or those of `major`. Throws `db.programs-missing`. */
-export async function findPrograms(major: number | undefined, folder: string | undefined): Promise<Programs> {
+/**
+ * The newest programs there are, or those of `major`; `where` is a folder, or `npm` for those that npm brought, or
+ * undefined for whatever is found. Throws `db.programs-missing`.
+ */
+export async function findPrograms(major: number | undefined, where: string | undefined): Promise<Programs> {
   const found: Programs[] = [];
-  for (const bin of folder === undefined ? await candidates() : [folder]) {
+  for (const bin of where === undefined ? await candidates() : where === 'npm' ? [] : [where]) {
     const version = await majorOf(bin);
     if (version !== undefined && version >= oldest) found.push({ bin, major: version });
   }
   found.sort((a, b) => b.major - a.major);
-  if (folder === undefined) {
+  if (where === undefined || where === 'npm') {
     const bundled = await fromNpm();
     if (bundled !== undefined) found.push(bundled);
   }
