@@ -19,9 +19,11 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -137,7 +139,7 @@ async function start(
   let child: ChildProcess | undefined;
   const adopted = pid !== undefined;
   if (pid === undefined) {
-    await orphansGone(cluster, owner.uid, 5_000, signal);
+    await orphansGone(cluster, owner.uid, 2_000, signal);
     if (await pidFileOfStranger(cluster, owner.uid)) rmSync(join(cluster, 'postmaster.pid'), { force: true });
     child = launch(runner, bin(runner, 'postgres'), runner.view(cluster), view, join(dir, 'server.log'));
     pid = child.pid;
@@ -175,6 +177,7 @@ async function watch(
     const impatient = setTimeout(() => send(pid, 'SIGQUIT'), 30_000);
     await gone;
     clearTimeout(impatient);
+    if (!run.startsWith(dir)) removeIfEmpty(run);
     lock[Symbol.dispose]();
   };
   try {
@@ -295,12 +298,21 @@ function socketFolder(dir: string, owner: Owner): string {
   const short = createHash('sha256').update(dir).digest('hex').slice(0, 16);
   const folder = long ? join(tmpdir(), `sallyport-${short}`) : join(dir, 'run');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const found = statSync(folder);
+  // Not followed: whoever may write in /tmp could have put a link there.
+  const found = lstatSync(folder);
   const mine = found.uid === owner.uid || found.uid === process.getuid?.();
   if (!mine || !found.isDirectory()) throw new DbError('db.state-invalid', `${folder} is somebody else's`);
   chownSync(folder, owner.uid, owner.gid);
   chmodSync(folder, 0o700);
   return folder;
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // The next start uses it again.
+  }
 }
 
 function isFolder(path: string): boolean {

@@ -1,14 +1,17 @@
 /** Our own PostgreSQL: made, killed, adopted, refused, as an unprivileged user (P-61, P-63). */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silent } from '../../src/base/log.ts';
 import { type Db, migrate, openDatabase } from '../../src/db/db.ts';
+import { clientConfig } from '../../src/db/dsn.ts';
 import { type EmbeddedDatabase, type EmbeddedOptions, startEmbedded } from '../../src/db/embedded.ts';
 
 const never = new AbortController().signal;
@@ -34,6 +37,15 @@ async function open(url: string): Promise<Db> {
   return await openDatabase(url, { max: 2 }, silent);
 }
 
+/** Whether a process does anything still; one that nobody has fetched yet does not. */
+function works(pid: number): boolean {
+  try {
+    return !/^State:\s*[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** A process of its own that starts the database, says its pid, and waits to be killed. */
 async function supervisor(): Promise<{ readonly server: number; readonly kill: () => Promise<void> }> {
   const source = join(import.meta.dirname, '..', '..', 'src');
@@ -41,7 +53,10 @@ async function supervisor(): Promise<{ readonly server: number; readonly kill: (
     import { startEmbedded } from ${JSON.stringify(join(source, 'db/embedded.ts'))};
     import { silent } from ${JSON.stringify(join(source, 'base/log.ts'))};
     const options = { dir: ${JSON.stringify(dir)}, log: silent, settings: ${JSON.stringify(small)} };
-    const { pid } = await startEmbedded(options, new AbortController().signal);
+    const { pid } = await startEmbedded(options, new AbortController().signal).catch((error) => {
+      console.log(error.code);
+      process.exit(1);
+    });
     console.log(pid);
     setInterval(() => {}, 1_000_000);`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
@@ -49,6 +64,7 @@ async function supervisor(): Promise<{ readonly server: number; readonly kill: (
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   for await (const line of createInterface(child.stdout)) {
+    if (!/^\d+$/.test(line)) throw new Error(line);
     const kill = async (): Promise<void> => {
       child.kill('SIGKILL');
       await gone;
@@ -125,17 +141,50 @@ test('the server of a killed supervisor is adopted with its connections, and can
   expect((await sql`SELECT 1 AS n`.execute(app)).rows).toEqual([{ n: 1 }]);
   await adopted[Symbol.asyncDispose]();
   expect((await adopted.exited).expected).toBe(true);
-  expect(existsSync(`/proc/${server}`)).toBe(false);
+  expect(works(server)).toBe(false);
 });
 
 test('a second start on the same directory is refused while the first one looks after it', async () => {
   const first = await begin();
   await expect(begin()).rejects.toMatchObject({ code: 'db.already-running' });
-  const other = await supervisor().catch(() => undefined);
-  expect(other).toBeUndefined();
+  await expect(supervisor()).rejects.toThrow('db.already-running');
   first.release();
   await using second = await begin();
   expect(second).toMatchObject({ adopted: true, pid: first.pid });
+});
+
+test('a killed server whose process goes on working is not joined by a second one', async () => {
+  const first = await begin();
+  const client = new pg.Client(clientConfig(first.ownerUrl));
+  client.on('error', () => {});
+  await client.connect();
+  const busy = once(client, 'notice');
+  const endless = client.query("DO $$ BEGIN RAISE NOTICE 'busy'; LOOP END LOOP; END $$").catch(() => 'cut');
+  await busy;
+  const worker = (client as unknown as { processID: number }).processID;
+  process.kill(first.pid, 'SIGKILL');
+  await first.exited;
+  await first[Symbol.asyncDispose]();
+  expect(works(worker)).toBe(true);
+  await using second = await begin();
+  expect(second.adopted).toBe(false);
+  expect(works(worker)).toBe(false);
+  expect(await endless).toBe('cut');
+});
+
+test('where there are no mount namespaces it runs as the user postgres, if he can reach it', async () => {
+  const line = /^postgres:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
+  if (!root || line === null) return;
+  const server = JSON.stringify({ uid: Number(line[1]), gid: Number(line[2]), name: 'postgres' });
+  await mkdir(dir, { mode: 0o700 });
+  await writeFile(join(dir, 'server.json'), server);
+  await chmod(parent, 0o700);
+  await expect(begin()).rejects.toMatchObject({ code: 'db.out-of-reach' });
+  await chmod(parent, 0o711);
+  await using running = await begin();
+  expect(statSync(`/proc/${running.pid}`).uid).toBe(Number(line[1]));
+  await using db = await open(running.appUrl);
+  expect((await sql`SELECT 1 AS n`.execute(db)).rows).toEqual([{ n: 1 }]);
 });
 
 test('a pid file that names a living stranger is no obstacle', async () => {

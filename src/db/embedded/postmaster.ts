@@ -3,6 +3,7 @@
  * ended. A pid file is a claim, not a proof: the process must belong to the cluster's owner and work in its folder.
  */
 import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
@@ -39,17 +40,21 @@ async function worksIn(cluster: string, uid: number, pid: number): Promise<boole
   }
 }
 
-/** The pid of a server that is running on `cluster`, whoever started it. */
+/** The pid of a server that is running on `cluster`, whoever started it. One that is stopping is waited for. */
 export async function runningServer(cluster: string, uid: number): Promise<number | undefined> {
   const file = await pidFile(cluster);
-  return file !== undefined && (await worksIn(cluster, uid, file.pid)) ? file.pid : undefined;
+  if (file === undefined || !(await worksIn(cluster, uid, file.pid))) return undefined;
+  if (file.status !== 'stopping') return file.pid;
+  await untilGone(file.pid, undefined);
+  return undefined;
 }
 
 /** Whether the pid file names a process that lives and is not the server: PostgreSQL would believe it and not start. */
 export async function pidFileOfStranger(cluster: string, uid: number): Promise<boolean> {
   const file = await pidFile(cluster);
   if (file === undefined || (await worksIn(cluster, uid, file.pid))) return false;
-  return alive(file.pid);
+  // One that has ended but is not yet fetched counts: PostgreSQL, too, asks only whether the number is taken.
+  return existsSync(`/proc/${file.pid}`);
 }
 
 /**
@@ -112,12 +117,13 @@ export async function untilGone(pid: number, child: ChildProcess | undefined): P
   return { code: null, signal: null };
 }
 
+/** Whether a process does anything still. One that has ended and was not yet fetched by its parent (Z) does not. */
 function alive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
   }
 }
 
