@@ -9,6 +9,7 @@ export {
   authorize,
   type Destination,
   explain,
+  isAuthorization,
 } from './authorize.ts';
 export { type Change, declareGrants, type GrantDeclaration, grantsOf, removeGrant } from './grants.ts';
 export { type Grant, subprotocolsOf } from './plan/evaluate.ts';
@@ -18,15 +19,15 @@ export {
   endSession,
   killSession,
   killsWaiting,
-  type Legs,
   openSession,
   type Outcome,
-  type Session,
   sessionById,
   sessionKill,
   type SessionKill,
   sessionLive,
   sessions,
-  sessionsOf,
+  sessionsInProgress,
+  type SessionRecord,
+  type OpenRequest,
   setRecording,
 } from './sessions.ts';

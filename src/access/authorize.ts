@@ -4,7 +4,7 @@
  */
 import { record } from '../audit/audit.ts';
 import { type Refusal, refuse } from '../base/errors.ts';
-import type { GrantId, TargetId } from '../base/ids.ts';
+import type { GrantId, Id, TargetId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
 import type { Db } from '../db/db.ts';
 import {
@@ -34,15 +34,17 @@ export interface Destination {
 
 /** INVARIANT: made only by `authorize`, for what a grant allowed at `at`. Opens one session. */
 class GrantedAuthorization {
-  #used = false;
+  readonly #granted = true;
+  /** One authorization, one session. */
+  readonly id: Id<'authorization'> = newId();
   readonly identity: Identity;
   readonly target: Target;
   readonly service: Service;
   readonly account: Account;
   readonly subprotocols: readonly string[];
   readonly recordContent: boolean;
-  /** Milliseconds since 1970 at which the session ends whatever happens; undefined: no end. */
-  readonly until: number | undefined;
+  /** When the session ends whatever happens; undefined: no end. */
+  readonly until: Date | undefined;
   readonly grants: readonly GrantId[];
   readonly at: number;
 
@@ -53,20 +55,22 @@ class GrantedAuthorization {
     this.account = account;
     this.subprotocols = decision.subprotocols;
     this.recordContent = decision.recordContent;
-    this.until = decision.until;
+    this.until = decision.until === undefined ? undefined : new Date(decision.until);
     this.grants = decision.grants;
     this.at = at;
   }
 
-  /** True the first time. */
-  use(): boolean {
-    const first = !this.#used;
-    this.#used = true;
-    return first;
+  static is(value: unknown): value is GrantedAuthorization {
+    return typeof value === 'object' && value !== null && #granted in value;
   }
 }
 
 export type Authorization = GrantedAuthorization;
+
+/** Whether a value is a genuine Authorization; for the edge where handles are looked up. */
+export function isAuthorization(value: unknown): value is Authorization {
+  return GrantedAuthorization.is(value);
+}
 
 /** Several accounts would do: these are the ones that this person may use, and no others. */
 export interface AmbiguousAccount extends Refusal<'access.account-ambiguous'> {

@@ -22,6 +22,10 @@ export const accessErrors = defineErrors({
     meaning: 'a grant cannot be like that',
     remedy: 'correct the named field; docs/estate.md shows each of them',
   },
+  'access.session-ended': {
+    meaning: 'the session has ended',
+    remedy: 'connect again',
+  },
   'access.session-unknown': {
     meaning: 'there is no such session',
     remedy: 'sallyport sessions shows them',

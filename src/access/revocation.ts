@@ -3,18 +3,19 @@
  * after every NOTIFY `access_changed`, after a lost connection, and on a timer for what only time changes.
  */
 import type { Actor } from '../audit/audit.ts';
-import type { SessionId } from '../base/ids.ts';
+import type { AccountId, GateId, SessionId } from '../base/ids.ts';
 import type { Db } from '../db/db.ts';
 import { type Target, targetMemberships, targets } from '../estate/estate.ts';
 import { barOf, type User, usersById } from '../identity/identity.ts';
+import { accountsOf } from '../vault/vault.ts';
 import { grantsOf } from './grants.ts';
 import { evaluate, type Grant, type Zones } from './plan/evaluate.ts';
-import { killSession, type Session, sessions } from './sessions.ts';
+import { killSession, type SessionRecord, sessionsInProgress } from './sessions.ts';
 import { zoneOffset } from './zones.ts';
 
 export interface Ending {
   readonly session: SessionId;
-  readonly gate: string;
+  readonly gate: GateId;
   /** For the person and the audit trail. */
   readonly reason: string;
 }
@@ -23,18 +24,20 @@ interface Standing {
   readonly users: readonly User[];
   readonly targets: readonly Target[];
   readonly memberships: Awaited<ReturnType<typeof targetMemberships>>;
+  readonly accounts: ReadonlySet<AccountId>;
   readonly grants: readonly Grant[];
 }
 
 /** Which running sessions would not be allowed any more at `now` (ms), and why. Changes nothing. */
 export async function sessionsToEnd(db: Db, now: number): Promise<Ending[]> {
-  const running = await sessions(db, { live: true, limit: 1_000_000 });
+  const running = await sessionsInProgress(db);
   if (running.length === 0) return [];
-  const ids = new Set(running.flatMap(({ user }) => (user.id === undefined ? [] : [user.id])));
+  const ids = new Set(running.flatMap(({ userId }) => (userId === undefined ? [] : [userId])));
   const standing: Standing = {
     users: await usersById(db, [...ids]),
     targets: await targets(db),
     memberships: await targetMemberships(db),
+    accounts: new Set((await accountsOf(db)).map((account) => account.id)),
     grants: await grantsOf(db),
   };
   return running.flatMap((session) => {
@@ -52,27 +55,28 @@ export async function endRevoked(db: Db, now: number): Promise<number> {
 }
 
 function whyEnd(
-  session: Session,
-  { users, targets, memberships, grants }: Standing,
+  session: SessionRecord,
+  { users, targets, memberships, accounts, grants }: Standing,
   now: number,
   zones: Zones,
 ): string | undefined {
   if (session.until !== undefined && session.until.getTime() <= now) return 'the time of this session is over';
-  const user = users.find((at) => at.id === session.user.id);
+  const user = users.find((at) => at.id === session.userId);
   if (user === undefined) return 'the user was removed';
   // Only what happened to the user: a lock keeps others out and throws nobody out.
-  const bar = barOf({ ...user, lockedUntil: undefined }, session.peer, now);
+  const bar = barOf({ ...user, lockedUntil: undefined }, session.peerAddress, now);
   if (bar === 'disabled') return 'the user was disabled';
   if (bar === 'expired') return 'the user has expired';
   if (bar === 'source') return 'the user may not come from here any more';
-  const target = targets.find((at) => at.id === session.target.id);
-  if (target === undefined || session.account.id === undefined) return 'the target was removed';
+  const target = targets.find((at) => at.id === session.targetId);
+  if (target === undefined) return 'the target was removed';
+  if (session.accountId === undefined || !accounts.has(session.accountId)) return 'the account was removed';
   if (target.disabled) return 'the target was disabled';
   const decision = evaluate(
     grants,
     {
       groups: user.groups.map((group) => group.id),
-      account: session.account.id,
+      account: session.accountId,
       target: target.id,
       targetGroups: memberships.filter((at) => at.target === target.id).map((at) => at.group),
       protocol: session.protocol,

@@ -4,34 +4,38 @@
  */
 import { type Selectable, sql } from 'kysely';
 import { type Actor, record } from '../audit/audit.ts';
-import { type Refusal, refuse } from '../base/errors.ts';
-import type { AccountId, GateId, RecordingId, SessionId, TargetId, UserId } from '../base/ids.ts';
+import type { AccountId, GateId, Id, RecordingId, SessionId, TargetId, UserId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
 import type { Tables } from '../db/tables.ts';
 import { actorOf } from '../identity/identity.ts';
 import type { Authorization } from './authorize.ts';
-import { AccessError, accessErrors } from './errors.ts';
+import { AccessError } from './errors.ts';
 
 /** NOTIFY channel: a session is to end. The payload is `SessionKill` as JSON. */
 export const sessionKill = 'session_kill';
 
 export interface SessionKill {
   readonly session: SessionId;
-  readonly gate: string;
+  readonly gate: GateId;
   readonly reason: string;
 }
 
 interface Common {
   readonly id: SessionId;
-  readonly user: { readonly id: UserId | undefined; readonly name: string };
-  readonly account: { readonly id: AccountId | undefined; readonly name: string };
-  readonly target: { readonly id: TargetId | undefined; readonly name: string };
+  /** Names as they were when the session was opened; ids are undefined once the object is deleted. */
+  readonly user: string;
+  readonly userId: UserId | undefined;
+  readonly account: string;
+  readonly accountId: AccountId | undefined;
+  readonly target: string;
+  readonly targetId: TargetId | undefined;
+  readonly serviceId: Id<'service'> | undefined;
   readonly protocol: 'ssh' | 'rdp';
   readonly subprotocols: readonly string[];
   readonly recordContent: boolean;
-  readonly gate: string;
-  readonly peer: string;
+  readonly gate: GateId;
+  readonly peerAddress: string;
   readonly recording: RecordingId | undefined;
   readonly openedAt: Date;
   readonly until: Date | undefined;
@@ -39,7 +43,7 @@ interface Common {
   readonly killReason: string | undefined;
 }
 
-export type Session =
+export type SessionRecord =
   | (Common & { readonly state: 'opening' })
   | (Common & { readonly state: 'live'; readonly liveAt: Date })
   | (Common & {
@@ -50,28 +54,26 @@ export type Session =
       readonly detail: string | undefined;
     });
 
-/**
- * Opens the row of a session. Throws `access.authorization-used` if the authorization has opened one before; refused
- * when its time is over. `recording` may be given now or with `setRecording`.
- */
-export async function openSession(
+export interface OpenRequest {
+  readonly gate: GateId;
+  /** May also be given later, with `setRecording`. */
+  readonly recording?: RecordingId;
+}
+
+/** Opens the row of a session. Throws `access.authorization-used` if the authorization has opened one before. */
+export function openSession(
   db: Db | Tx,
   authorization: Authorization,
-  gate: GateId,
-  recording: RecordingId | undefined,
+  { gate, recording }: OpenRequest,
   now: number,
-): Promise<SessionId | Refusal<'access.refused'>> {
-  if (!authorization.use()) throw new AccessError('access.authorization-used');
-  if (authorization.until !== undefined && authorization.until <= now) {
-    return refuse('access.refused', accessErrors['access.refused'].meaning);
-  }
-  const { identity, account, target, service } = authorization;
-  const id: SessionId = newId();
-  await inTransaction(db, async (tx) => {
-    await tx
+): Promise<SessionRecord> {
+  const { identity, account, target, service, until } = authorization;
+  return inTransaction(db, async (tx) => {
+    const row = await tx
       .insertInto('session')
       .values({
-        id,
+        id: newId(),
+        authorization_id: authorization.id,
         user_id: identity.user,
         user_name: identity.name,
         account_id: account.id,
@@ -90,17 +92,20 @@ export async function openSession(
         outcome: null,
         detail: null,
         recording_id: recording ?? null,
-        until: authorization.until === undefined ? null : new Date(authorization.until),
+        until: until ?? null,
         kill_reason: null,
       })
-      .execute();
+      .onConflict((conflict) => conflict.column('authorization_id').doNothing())
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) throw new AccessError('access.authorization-used');
     await record(tx, actorOf(identity), {
       type: 'session.opened',
-      about: { session: id, user: identity.user, account: account.id, target: target.id, gate, recording },
+      about: aboutOf(row),
       details: { selector: account.label, protocol: service.protocol },
     });
+    return sessionOf(row);
   });
-  return id;
 }
 
 /** Notes which recording is this session's. */
@@ -108,36 +113,18 @@ export async function setRecording(db: Db | Tx, id: SessionId, recording: Record
   await db.updateTable('session').set({ recording_id: recording }).where('id', '=', id).execute();
 }
 
-/** What both legs agreed on, for the audit trail. */
-export interface Legs {
-  readonly address?: string;
-  readonly hostKey?: string;
-  readonly front?: Readonly<Record<string, string>>;
-  readonly back?: Readonly<Record<string, string>>;
-}
-
-/** The target took the credential. False if the session has ended meanwhile: then nothing may flow. */
-export function sessionLive(db: Db | Tx, id: SessionId, legs: Legs, now: number): Promise<boolean> {
-  return inTransaction(db, async (tx) => {
-    const row = await tx
-      .updateTable('session')
-      .set({ state: 'live', live_at: new Date(now) })
-      .where('id', '=', id)
-      .where('state', '=', 'opening')
-      .returningAll()
-      .executeTakeFirst();
-    if (row === undefined) return false;
-    await record(
-      tx,
-      { kind: 'gate', id: row.gate_id as GateId },
-      {
-        type: 'session.started',
-        about: aboutOf(row),
-        details: { ...legs },
-      },
-    );
-    return true;
-  });
+/**
+ * The target took the credential. Throws `access.session-ended` if the session has ended meanwhile: then nothing may
+ * flow. What both legs agreed on is for the caller to audit.
+ */
+export async function sessionLive(db: Db | Tx, id: SessionId, now: number): Promise<void> {
+  const done = await db
+    .updateTable('session')
+    .set({ state: 'live', live_at: new Date(now) })
+    .where('id', '=', id)
+    .where('state', '=', 'opening')
+    .executeTakeFirst();
+  if (done.numUpdatedRows !== 1n) throw new AccessError('access.session-ended', id);
 }
 
 export interface Outcome {
@@ -192,34 +179,30 @@ export function killSession(db: Db | Tx, id: SessionId, reason: string, actor: A
       await tx.updateTable('session').set({ kill_reason: words }).where('id', '=', id).execute();
       await record(tx, actor, { type: 'session.killed', about: aboutOf(row), details: { reason: words } });
     }
-    const kill: SessionKill = { session: id, gate: row.gate_id, reason: words };
+    const kill: SessionKill = { session: id, gate: row.gate_id as GateId, reason: words };
     await sql`select pg_notify(${sessionKill}, ${JSON.stringify(kill)})`.execute(tx);
     return true;
   });
 }
 
 /** One session, or undefined. */
-export async function sessionById(db: Db | Tx, id: SessionId): Promise<Session | undefined> {
+export async function sessionById(db: Db | Tx, id: SessionId): Promise<SessionRecord | undefined> {
   const row = await db.selectFrom('session').selectAll().where('id', '=', id).executeTakeFirst();
   return row && sessionOf(row);
 }
 
-/** What runs on one gate: opening and live sessions. */
-export async function sessionsOf(db: Db | Tx, gate: string): Promise<Session[]> {
-  const rows = await db
-    .selectFrom('session')
-    .selectAll()
-    .where('gate_id', '=', gate)
-    .where('state', '<>', 'ended')
-    .execute();
-  return rows.map(sessionOf);
+/** What has not ended, oldest first; of one gate, or of all. */
+export async function sessionsInProgress(db: Db | Tx, gate?: GateId): Promise<SessionRecord[]> {
+  let query = db.selectFrom('session').selectAll().where('state', '<>', 'ended').orderBy('opened_at');
+  if (gate !== undefined) query = query.where('gate_id', '=', gate);
+  return (await query.execute()).map(sessionOf);
 }
 
 /** Sessions, newest first; `live`: only those that have not ended. */
 export async function sessions(
   db: Db | Tx,
   options: { readonly live: boolean; readonly limit?: number },
-): Promise<Session[]> {
+): Promise<SessionRecord[]> {
   let query = db.selectFrom('session').selectAll().orderBy('opened_at', 'desc').orderBy('id', 'desc');
   if (options.live) query = query.where('state', '<>', 'ended');
   const rows = await query.limit(options.limit ?? 1000).execute();
@@ -234,7 +217,7 @@ export async function killsWaiting(db: Db | Tx): Promise<SessionKill[]> {
     .where('state', '<>', 'ended')
     .where('kill_reason', 'is not', null)
     .execute();
-  return rows.map((row) => ({ session: row.id, gate: row.gate_id, reason: row.kill_reason ?? '' }));
+  return rows.map((row) => ({ session: row.id, gate: row.gate_id as GateId, reason: row.kill_reason ?? '' }));
 }
 
 type Row = Selectable<Tables['session']>;
@@ -250,17 +233,21 @@ function aboutOf(row: Row) {
   };
 }
 
-function sessionOf(row: Row): Session {
+function sessionOf(row: Row): SessionRecord {
   const common: Common = {
     id: row.id,
-    user: { id: row.user_id ?? undefined, name: row.user_name },
-    account: { id: row.account_id ?? undefined, name: row.account_name },
-    target: { id: row.target_id ?? undefined, name: row.target_name },
+    user: row.user_name,
+    userId: row.user_id ?? undefined,
+    account: row.account_name,
+    accountId: row.account_id ?? undefined,
+    target: row.target_name,
+    targetId: row.target_id ?? undefined,
+    serviceId: row.service_id ?? undefined,
     protocol: row.protocol === 'rdp' ? 'rdp' : 'ssh',
     subprotocols: row.subprotocols,
     recordContent: row.record_content,
-    gate: row.gate_id,
-    peer: row.peer_address,
+    gate: row.gate_id as GateId,
+    peerAddress: row.peer_address,
     recording: row.recording_id ?? undefined,
     openedAt: row.opened_at,
     until: row.until ?? undefined,

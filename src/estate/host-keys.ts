@@ -58,8 +58,8 @@ export async function checkHostKey(db: Db | Tx, service: ServiceId, blob: Uint8A
 
 /**
  * The same, and acts by the service's policy: under `first-use` the first key ever seen becomes trusted (two sessions
- * that race with different keys cannot both win), anything else that is not trusted is remembered as seen, and a
- * changed key is audited as mismatched.
+ * that race with different keys cannot both win), anything else that is not trusted is remembered as seen. The caller
+ * audits what is not trusted with `recordMismatch`.
  */
 export function meetHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array, actor: Actor): Promise<HostKeyCheck> {
   return inTransaction(db, async (tx) => {
@@ -72,7 +72,6 @@ export function meetHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array, a
       return { verdict: 'trusted', fingerprint: check.fingerprint };
     }
     await remember(tx, service, blob);
-    await recordMismatch(tx, service, check, actor);
     return check;
   });
 }

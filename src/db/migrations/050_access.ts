@@ -54,6 +54,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table session (
       id uuid primary key,
+      authorization_id uuid not null constraint session_opened_once unique,
       user_id uuid references users (id) on delete set null,
       user_name text not null,
       account_id uuid references account (id) on delete set null,

@@ -41,6 +41,7 @@ export interface SessionTransitionTable {
 
 export interface SessionTable {
   id: SessionId;
+  authorization_id: Id<'authorization'>;
   user_id: UserId | null;
   user_name: string;
   account_id: AccountId | null;
