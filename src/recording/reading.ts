@@ -4,6 +4,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { same } from '../base/bytes.ts';
+import { codeOf } from '../base/errors.ts';
 import { blockHash, headerHash } from './block.ts';
 import {
   type BlockHead,
@@ -88,9 +89,16 @@ export function fileSource(file: FileHandle): Source {
   };
 }
 
-/** The parts of the file at `path`, which is closed when the iteration ends. */
+/** The parts of the file at `path`, which is closed when the iteration ends. A file that is not there is a broken header. */
 export async function* readParts(path: string): AsyncGenerator<Part> {
-  await using file = await open(path, 'r');
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return yield { kind: 'broken', where: 'header', words: 'there is no file', number: 0, offset: 0 };
+  }
+  await using _ = file;
   yield* partsOf(fileSource(file));
 }
 

@@ -10,7 +10,7 @@ import type { Secret } from '../base/secret.ts';
 import { dataKey, type History, noHistory, readBlock } from './block.ts';
 import { readEvents } from './format/codec.ts';
 import { isViolation, type RecordingHeader, type Seal, type SealState, sealContext } from './format/container.ts';
-import { type BlockPart, readParts, type SealPart } from './reading.ts';
+import { type BlockPart, type Part, readParts, type SealPart } from './reading.ts';
 
 export interface VerifyOptions {
   /** Raw ed25519 key of the installation that sealed. Without it the seal is checked against the key it names itself. */
@@ -40,8 +40,14 @@ export type Verdict =
 
 /** Verifies one file. Throws only what reading the file throws. */
 export async function verifyRecording(path: string, options: VerifyOptions = {}): Promise<Verdict> {
+  const id = options.id ?? parseId<RecordingId>(basename(path).split('.')[0] ?? '');
+  return verifyParts(readParts(path), id === undefined ? options : { ...options, id });
+}
+
+/** The same over parts from anywhere. */
+export async function verifyParts(parts: AsyncIterable<Part>, options: VerifyOptions): Promise<Verdict> {
   const known = new Map(options.blocks?.map((block) => [block.number, block.hash]));
-  const wanted = options.id ?? parseId<RecordingId>(basename(path).split('.')[0] ?? '');
+  const wanted = options.id;
   const key = options.key === undefined ? undefined : dataKey(options.key);
   let header: RecordingHeader | undefined;
   let binding = new Uint8Array();
@@ -64,7 +70,7 @@ export async function verifyRecording(path: string, options: VerifyOptions = {})
       return error instanceof Error ? error.message : String(error);
     }
   }
-  for await (const part of readParts(path)) {
+  for await (const part of parts) {
     if (part.kind === 'header') {
       if (wanted !== undefined && part.header.id !== wanted) return no('header', `this is recording ${part.header.id}`);
       header = part.header;
