@@ -7,7 +7,14 @@ import { isRefusal } from '../base/errors.ts';
 import type { Sigkey } from '../base/ids.ts';
 import { parsePrivateKey, signerFromPrivateKey } from '../protocol/ssh/ssh.ts';
 import type { Account, Credential } from '../vault/vault.ts';
-import type { ChangeAnswer, Connector, LoginCredential, NewCredential, VerifyAnswer, Work } from './connectors/connector.ts';
+import type {
+  ChangeAnswer,
+  Connector,
+  LoginCredential,
+  NewCredential,
+  VerifyAnswer,
+  Work,
+} from './connectors/connector.ts';
 import type { Answer } from './connectors/job.ts';
 import type { Context } from './context.ts';
 import type { Said, Verification } from './plan/verdict.ts';
@@ -25,7 +32,11 @@ async function withLogin<T>(
   return isRefusal(key) ? undefined : use({ kind: 'ssh-key', signer: signerFromPrivateKey(key.key) });
 }
 
-const noLogin: VerifyAnswer = { answer: 'unknown', class: 'unsupported', words: 'this kind of credential cannot log in by ssh' };
+const noLogin: VerifyAnswer = {
+  answer: 'unknown',
+  class: 'unsupported',
+  words: 'this kind of credential cannot log in by ssh',
+};
 
 /** A real login with a value that the caller has at hand. */
 export async function verifyValue(
@@ -89,7 +100,11 @@ export async function perform(
       targetSeconds: context.timing.targetSeconds,
       settings,
     };
-    return context.run({ connector: connector.name, ...step, work }, { deadlineMs: context.timing.connectorMs }, signal);
+    return context.run(
+      { connector: connector.name, ...step, work },
+      { deadlineMs: context.timing.connectorMs },
+      signal,
+    );
   });
   return answer === undefined ? { ...noLogin, said: 'unsent' } : changeOf(answer);
 }

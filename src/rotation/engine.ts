@@ -48,8 +48,9 @@ export async function rotateAccount(
   const action = plan(question)[0];
   if (action?.kind !== 'randomize')
     return skipped(context, subject, action !== undefined && 'because' in action ? action.because : 'changing', actor);
-  await using hold = await holdIfFree(context, subject);
-  if (hold === 'in-use') return skipped(context, subject, 'in-use', actor);
+  const held = await holdIfFree(context, subject);
+  if (held === 'in-use') return skipped(context, subject, 'in-use', actor);
+  await using _ = held;
   return randomize(context, subject, question.fold.root, lease, { trigger, actor }, lease.signal);
 }
 
@@ -76,7 +77,13 @@ async function randomize(
   try {
     const step = { operation: 'change', fresh: fresh.sent } as const;
     const answer = await perform(context, subject, connector, hands, step, by.actor, signal);
-    const finding = await find(context, subject, { sigkey: tag.sigkey, old: parent, answer, fenced: false }, by.actor, signal);
+    const finding = await find(
+      context,
+      subject,
+      { sigkey: tag.sigkey, old: parent, answer, fenced: false },
+      by.actor,
+      signal,
+    );
     return await writeOutcome(context, subject, lease, tag, finding);
   } catch (error) {
     // What the target has is not known, and the change may still be landing: the lease runs out first, then somebody looks.
@@ -92,7 +99,7 @@ function handsOf({ account, admin }: Subject, parent: Sigkey | null): Hands | un
   return parent === null ? undefined : { account, sigkey: parent };
 }
 
-/** W-30: the current value is right, and who changes it may do so. Nothing has been generated yet. */
+/** W-30: who changes the value may do so, and the current value is right. Nothing has been generated yet. */
 async function precheck(
   context: Context,
   subject: Subject,
@@ -102,12 +109,11 @@ async function precheck(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<ChangeAnswer | VerifyAnswer | undefined> {
-  if (parent !== null) {
-    const current = await verifyStored(context, subject, parent, actor, signal);
-    if (current.answer !== 'accepted') return current;
-  }
   const may = await perform(context, subject, connector, hands, { operation: 'precheck' }, actor, signal);
-  return may.said === 'confirmed' ? undefined : may;
+  if (may.said !== 'confirmed') return may;
+  if (parent === null) return undefined;
+  const current = await verifyStored(context, subject, parent, actor, signal);
+  return current.answer === 'accepted' ? undefined : current;
 }
 
 /** Intent first: sealed value, fact, places and audit event are durable before the target hears anything. */
@@ -124,7 +130,8 @@ async function commitIntent(
   const account = subject.account.id;
   const createdAt = context.clock.now();
   await inTransaction(context.db, async (tx) => {
-    if (!(await stillLeased(tx, account, lease.token))) throw new RotationError('rotation.lease-lost', subject.account.label);
+    if (!(await stillLeased(tx, account, lease.token)))
+      throw new RotationError('rotation.lease-lost', subject.account.label);
     await context.vault.store(tx, { account, sigkey, credential: fresh.stored, origin: 'generated', actor });
     await addRandomization(tx, context.vault, { sigkey, account, parent, node: context.node, createdAt });
     await nameLease(tx, account, lease.token, sigkey);

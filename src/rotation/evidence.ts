@@ -107,7 +107,10 @@ function wordsOf(
   left: ChangeAnswer | undefined,
 ): string {
   const said = { confirmed: 'acknowledged', failed: 'refused', uncertain: 'cut off', unsent: 'not sent' }[answer.said];
-  const parts = [`the change was ${said}`, `a login with the new value was ${fresh === 'unknown' ? 'not possible' : fresh}`];
+  const parts = [
+    `the change was ${said}`,
+    `a login with the new value was ${fresh === 'unknown' ? 'not possible' : fresh}`,
+  ];
   if (old !== 'none') parts.push(`with the old one ${old === 'unknown' ? 'not possible' : old}`);
   if (left !== undefined && left.said !== 'confirmed') parts.push(`taking the former key away: ${left.words}`);
   if (answer.words !== '') parts.push(answer.words);

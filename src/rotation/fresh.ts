@@ -1,7 +1,7 @@
 /** Drawing a new value: a password by the account's policy, or a key pair. It is not stored here. */
 import type { Secret } from '../base/secret.ts';
 import { generateKeyPair, type KeyKind } from '../protocol/ssh/ssh.ts';
-import type { Credential } from '../vault/vault.ts';
+import { type Credential, versionsOf } from '../vault/vault.ts';
 import type { Connector, NewCredential } from './connectors/connector.ts';
 import type { Context } from './context.ts';
 import { RotationError } from './errors.ts';
@@ -24,9 +24,10 @@ export async function drawFresh(context: Context, subject: Subject, connector: C
   const kind = (account.settings['key_type'] ?? 'ed25519') as KeyKind;
   const pair = await generateKeyPair(kind, `${account.name}@${account.target.name}`);
   const { privateKeyOpenSsh: privateKey, publicKey } = pair;
+  const replaces = (await versionsOf(context.db, account.id)).find((version) => version.current)?.publicKey;
   return {
     stored: { kind: 'ssh-key', privateKey, publicKey },
-    sent: { kind: 'ssh-key', publicKey },
+    sent: { kind: 'ssh-key', publicKey, replaces },
     [Symbol.dispose]: zero(privateKey),
   };
 }

@@ -63,7 +63,8 @@ async function write(
   const status = asked === undefined ? 'U' : 'C';
   const words = asked === undefined ? 'recorded without asking the target' : 'recorded; a login with it was accepted';
   await inTransaction(context.db, async (tx) => {
-    if (!(await stillLeased(tx, account, lease.token))) throw new RotationError('rotation.lease-lost', subject.account.label);
+    if (!(await stillLeased(tx, account, lease.token)))
+      throw new RotationError('rotation.lease-lost', subject.account.label);
     const { fold: before } = await foldOf(tx, account);
     await vault.store(tx, { account, sigkey, credential, origin: 'entered', actor: by.actor });
     await addRandomization(tx, vault, { sigkey, account, parent: before.root, node, createdAt: at });

@@ -25,7 +25,11 @@ export async function settlePending(
   const results: RotationResult[] = [];
   for (const fact of facts.randomizations) {
     if (fold.status.get(fact.sigkey) !== 'P' || fact.node !== context.node) continue;
-    const answer = { said: 'uncertain', class: 'timeout', words: 'whoever started it did not live to see the end' } as const;
+    const answer = {
+      said: 'uncertain',
+      class: 'timeout',
+      words: 'whoever started it did not live to see the end',
+    } as const;
     const finding = await find(
       context,
       subject,

@@ -104,9 +104,9 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
   /** What was asked ends with rotation too, and disposal waits for it. */
   const during = <T>(work: (signal: AbortSignal) => Promise<T>, caller: AbortSignal): Promise<T> => {
     const running = work(AbortSignal.any([over, caller]));
-    const settled = running.then(
-      () => asked.delete(settled),
-      () => asked.delete(settled),
+    const settled: Promise<void> = running.then(
+      () => void asked.delete(settled),
+      () => void asked.delete(settled),
     );
     asked.add(settled);
     return running;

@@ -54,7 +54,7 @@ export async function subjectOf(db: Db, id: AccountId): Promise<Subject | Rotati
     connector,
     verifier: connector ?? verifier,
     admin,
-    enabled: policy?.rules.rotation ?? false,
+    enabled: policy?.rotation ?? false,
     skipWhileInUse: account.settings['skip_while_in_use'] !== false,
   };
 }

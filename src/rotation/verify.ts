@@ -29,7 +29,12 @@ export async function verifyAccount(
   await inTransaction(context.db, async (tx) => {
     const ended = context.clock.now();
     const note = { account: id, trigger: 'on-demand', actor, started, ended, sigkey } as const;
-    await noteAttempt(tx, { ...note, result: 'verified', class: kind === 'none' ? null : kind, message: `${answer} ${message}`.trim() });
+    await noteAttempt(tx, {
+      ...note,
+      result: 'verified',
+      class: kind === 'none' ? null : kind,
+      message: `${answer} ${message}`.trim(),
+    });
     const about = { account: id, target: account.target.id, sigkey };
     await record(tx, actor, { type: 'rotation.verified', about, details: { connector: verifier.name, answer } });
   });

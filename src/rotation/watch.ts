@@ -41,7 +41,8 @@ export async function watch(context: Context, url: string | undefined, signal: A
   function start(id: AccountId): void {
     const work = act(context, id, over)
       .catch((error: unknown) => {
-        if (!over.aborted) context.log.error({ account: id }, `an account could not be looked after: ${wordsOf(error)}`);
+        if (!over.aborted)
+          context.log.error({ account: id }, `an account could not be looked after: ${wordsOf(error)}`);
       })
       .finally(() => {
         running.delete(id);

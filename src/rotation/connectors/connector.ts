@@ -19,6 +19,7 @@ export type AnswerClass =
   | 'permission'
   | 'policy'
   | 'locked'
+  | 'expired'
   | 'missing'
   | 'cut'
   | 'timeout'
@@ -46,7 +47,12 @@ export type LoginCredential =
 /** The value to be put in place. Of a key pair the target needs the public half only. */
 export type NewCredential =
   | { readonly kind: 'password'; readonly secret: Secret }
-  | { readonly kind: 'ssh-key'; readonly publicKey: Uint8Array };
+  | {
+      readonly kind: 'ssh-key';
+      readonly publicKey: Uint8Array;
+      /** The key whose place it takes: its options (`from=`, `restrict`…) hold for the new one too. */
+      readonly replaces?: Uint8Array | undefined;
+    };
 
 /** Who performs the change: the account itself, or an administrator of the target. */
 export interface Login {

@@ -24,7 +24,9 @@ export interface Answer {
 }
 
 /** A credential in the JSON frame: a password by its number, a key by its public half and its number. */
-type Wire = { kind: 'password'; secret: number } | { kind: 'ssh-key'; signer: number; publicKey: string; algorithms: string[] };
+type Wire =
+  | { kind: 'password'; secret: number }
+  | { kind: 'ssh-key'; signer: number; publicKey: string; algorithms: string[] };
 
 export interface Packed {
   readonly head: Uint8Array;
@@ -43,7 +45,12 @@ export function packJob(job: Job): Packed {
     const number = signers.push({ signer, user }) - 1;
     return {
       user,
-      credential: { kind: 'ssh-key', signer: number, publicKey: base64(signer.publicKey), algorithms: [...signer.algorithms] },
+      credential: {
+        kind: 'ssh-key',
+        signer: number,
+        publicKey: base64(signer.publicKey),
+        algorithms: [...signer.algorithms],
+      },
     };
   };
   const place = (where: Place) => ({ ...where, hostKeys: where.hostKeys.map(base64) });
@@ -62,7 +69,11 @@ export function packJob(job: Job): Packed {
           fresh:
             job.fresh.kind === 'password'
               ? { kind: 'password', secret: secrets.push(job.fresh.secret.reveal()) - 1 }
-              : { kind: 'ssh-key', publicKey: base64(job.fresh.publicKey) },
+              : {
+                  kind: 'ssh-key',
+                  publicKey: base64(job.fresh.publicKey),
+                  replaces: job.fresh.replaces && base64(job.fresh.replaces),
+                },
         };
       case 'retire':
         return { work: work(job.work), former: job.former.map(base64) };
@@ -72,7 +83,12 @@ export function packJob(job: Job): Packed {
         return job satisfies never;
     }
   })();
-  const text = JSON.stringify({ connector: job.connector, operation: job.operation, secrets: secrets.length, ...plain });
+  const text = JSON.stringify({
+    connector: job.connector,
+    operation: job.operation,
+    secrets: secrets.length,
+    ...plain,
+  });
   return { head: new TextEncoder().encode(text), secrets, signers };
 }
 
@@ -129,7 +145,7 @@ export function unpackJob(
     work: WireWork;
     place: { address: string; port: number; hostKeys: string[] };
     login: { user: string; credential: Wire };
-    fresh: { kind: 'password'; secret: number } | { kind: 'ssh-key'; publicKey: string };
+    fresh: { kind: 'password'; secret: number } | { kind: 'ssh-key'; publicKey: string; replaces?: string };
     former: string[];
   };
   const { connector, operation } = wire;
@@ -145,7 +161,11 @@ export function unpackJob(
           fresh:
             wire.fresh.kind === 'password'
               ? { kind: 'password', secret: secret(wire.fresh.secret) }
-              : { kind: 'ssh-key', publicKey: bytes(wire.fresh.publicKey) },
+              : {
+                  kind: 'ssh-key',
+                  publicKey: bytes(wire.fresh.publicKey),
+                  replaces: wire.fresh.replaces === undefined ? undefined : bytes(wire.fresh.replaces),
+                },
         };
       case 'retire':
         return { connector, operation, work: work(wire.work), former: wire.former.map(bytes) };

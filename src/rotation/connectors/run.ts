@@ -25,8 +25,14 @@ export function processRunner(file: string = workerFile): RunConnector {
     signal.throwIfAborted();
     using time = deadline(signal, limits.deadlineMs, () => new Error('the connector took too long'));
     const packed = packJob(job);
-    const child = spawn(process.execPath, ['--no-warnings', file], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
-    const exited = once(child, 'exit').catch(() => ['unstarted', null]) as Promise<[number | string | null, string | null]>;
+    const child = spawn(process.execPath, ['--no-warnings', file], {
+      env: {},
+      cwd: '/',
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    const exited = once(child, 'exit').catch(() => ['unstarted', null]) as Promise<
+      [number | string | null, string | null]
+    >;
     const kill = (): boolean => child.kill('SIGKILL');
     time.signal.addEventListener('abort', kill, { once: true });
     child.stdin.on('error', () => {});
@@ -37,8 +43,13 @@ export function processRunner(file: string = workerFile): RunConnector {
       if (answer !== undefined) return answer;
       const [code, killed] = await exited;
       signal.throwIfAborted();
-      if (time.signal.aborted) return { outcome: 'late', class: 'timeout', words: 'the connector took too long and was ended' };
-      return { outcome: 'crashed', class: 'unexpected', words: `the connector process ended without an answer (${killed ?? code})` };
+      if (time.signal.aborted)
+        return { outcome: 'late', class: 'timeout', words: 'the connector took too long and was ended' };
+      return {
+        outcome: 'crashed',
+        class: 'unexpected',
+        words: `the connector process ended without an answer (${killed ?? code})`,
+      };
     } catch (error) {
       signal.throwIfAborted();
       return { outcome: 'crashed', class: 'unexpected', words: wordsOf(error) };

@@ -82,9 +82,13 @@ function say(message: object): void {
 /** One line of at most 500 characters, without control characters and without any secret of the job. */
 function presentable(words: string, secrets: readonly Secret[]): string {
   let clean = words;
-  for (const secret of secrets) if (secret.length > 0) clean = clean.replaceAll(Buffer.from(secret.reveal()).toString(), '[secret]');
+  for (const secret of secrets)
+    if (secret.length > 0) clean = clean.replaceAll(Buffer.from(secret.reveal()).toString(), '[secret]');
   // oxlint-disable-next-line no-control-regex -- they are what is taken out
-  return clean.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim().slice(0, 500);
+  return clean
+    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .trim()
+    .slice(0, 500);
 }
 
 await main();
