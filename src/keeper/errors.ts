@@ -9,6 +9,14 @@ export const keeperErrors = defineErrors({
     meaning: 'a gate used a handle that it was not given',
     remedy: 'if the gate is of the same version this is a sign of tampering: stop it and look into its log',
   },
+  'keeper.session-over': {
+    meaning: 'the session was ended before it began',
+    remedy: 'the reason is in the audit trail; connect again if you may',
+  },
+  'keeper.not-injectable': {
+    meaning: 'a credential of this kind cannot be used for an ssh login',
+    remedy: 'give the account a password or an ssh key',
+  },
   'keeper.not-allowed': {
     meaning: 'you may not do this',
     remedy: 'ask an administrator for a role that has the named right',
@@ -20,6 +28,14 @@ export const keeperErrors = defineErrors({
   'keeper.enrolment-open': {
     meaning: 'somebody is there already, so the first code is no longer valid',
     remedy: 'ask an administrator for a code of your own (`sallyport user code NAME`)',
+  },
+  'keeper.estate-invalid': {
+    meaning: 'the estate file cannot be used',
+    remedy: 'correct the named line; docs/estate.md shows every key',
+  },
+  'keeper.estate-secret': {
+    meaning: 'an estate file holds no secrets',
+    remedy: 'remove the line and enter the secret with `sallyport account store ACCOUNT` (or `sallyport user code NAME`)',
   },
 });
 

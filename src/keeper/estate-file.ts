@@ -1,0 +1,341 @@
+/**
+ * `estate.yaml`: targets, accounts, people, groups, policies and grants as text. It is parsed once, here, into
+ * declarations of the rooms; what it does not know it refuses with path and line. It holds no secrets and refuses keys
+ * that look like one, because such a file is copied, mailed and committed.
+ */
+import { type Static, type TSchema, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import type { GrantDeclaration, Period } from '../access/access.ts';
+import type { TargetDeclaration, TargetGroupDeclaration } from '../estate/estate.ts';
+import { isUserName, roles, type UserDeclaration, type UserGroupDeclaration } from '../identity/identity.ts';
+import { parseKeyLine } from '../protocol/ssh/ssh.ts';
+import type { AccountDeclaration, PolicyDeclaration } from '../vault/vault.ts';
+import { KeeperError } from './errors.ts';
+
+export interface Estate {
+  readonly policies: readonly PolicyDeclaration[];
+  readonly groups: readonly UserGroupDeclaration[];
+  readonly users: readonly UserDeclaration[];
+  readonly targets: readonly TargetDeclaration[];
+  readonly targetGroups: readonly TargetGroupDeclaration[];
+  readonly accounts: readonly AccountDeclaration[];
+  readonly grants: readonly GrantDeclaration[];
+}
+
+const mostCharacters = 1024 * 1024;
+
+const Name = Type.String({ minLength: 1, maxLength: 255 });
+const Words = Type.String({ maxLength: 1024 });
+const List = <T extends TSchema>(item: T) => Type.Array(item, { maxItems: 100_000 });
+const Optional = Type.Optional;
+const strict = { additionalProperties: false } as const;
+const When = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2})?(Z|[+-]\\d{2}:\\d{2}))?$' });
+const OneOf = <const V extends readonly string[]>(values: V) => Type.Enum([...values] as [...V]);
+const weekdayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+
+const Service = Type.Object(
+  {
+    name: Optional(Name),
+    protocol: Optional(OneOf(['ssh', 'rdp'])),
+    port: Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
+    hostKeyPolicy: Optional(OneOf(['strict', 'first-use'])),
+    hostKeys: Optional(List(Words)),
+  },
+  strict,
+);
+
+const Frame = Type.Object(
+  {
+    zone: Name,
+    periods: List(
+      Type.Object(
+        {
+          from: Optional(Name),
+          to: Optional(Name),
+          start: Optional(Name),
+          end: Optional(Name),
+          weekdays: Optional(List(OneOf(weekdayNames))),
+        },
+        strict,
+      ),
+    ),
+  },
+  strict,
+);
+
+const Minimum = Optional(Type.Union([Type.Null(), Type.Integer({ minimum: 0, maximum: 128 })]));
+
+const File = Type.Object(
+  {
+    policies: Optional(
+      List(
+        Type.Object(
+          {
+            name: Name,
+            description: Optional(Words),
+            copyOf: Optional(Name),
+            rules: Optional(
+              Type.Object(
+                {
+                  length: Optional(Type.Object({ min: Type.Integer(), max: Type.Integer() }, strict)),
+                  uppercase: Minimum,
+                  lowercase: Minimum,
+                  digits: Minimum,
+                  special: Minimum,
+                  specialCharacters: Optional(Words),
+                  noUsername: Optional(Type.Boolean()),
+                  noDictionaryWords: Optional(Type.Boolean()),
+                  noSequential: Optional(Type.Boolean()),
+                  noRepeatedChars: Optional(Type.Union([Type.Null(), Type.Integer()])),
+                  history: Optional(Type.Integer({ minimum: 0 })),
+                  maxAgeDays: Optional(Type.Union([Type.Null(), Type.Number()])),
+                  rotation: Optional(Type.Boolean()),
+                },
+                strict,
+              ),
+            ),
+          },
+          strict,
+        ),
+      ),
+    ),
+    groups: Optional(List(Type.Object({ name: Name, description: Optional(Words) }, strict))),
+    users: Optional(
+      List(
+        Type.Object(
+          {
+            name: Name,
+            displayName: Optional(Words),
+            roles: Optional(List(OneOf(roles))),
+            groups: Optional(List(Name)),
+            keys: Optional(List(Type.String({ maxLength: 16_384 }))),
+            expires: Optional(When),
+            sources: Optional(List(Name)),
+            disabled: Optional(Type.Boolean()),
+          },
+          strict,
+        ),
+      ),
+    ),
+    targets: Optional(
+      List(
+        Type.Object(
+          {
+            name: Name,
+            platform: Optional(OneOf(['linux', 'unix', 'windows', 'network', 'database', 'other'])),
+            address: Name,
+            description: Optional(Words),
+            disabled: Optional(Type.Boolean()),
+            services: Optional(List(Service)),
+          },
+          strict,
+        ),
+      ),
+    ),
+    targetGroups: Optional(
+      List(Type.Object({ name: Name, description: Optional(Words), targets: List(Name) }, strict)),
+    ),
+    accounts: Optional(
+      List(
+        Type.Object(
+          {
+            name: Name,
+            kind: Optional(OneOf(['password', 'ssh-key', 'certificate', 'api-key'])),
+            policy: Optional(Name),
+            connector: Optional(Type.Union([Type.Null(), Name])),
+            admin: Optional(Type.Union([Type.Null(), Name])),
+            rotateAfterSession: Optional(Type.Boolean()),
+            settings: Optional(Type.Record(Type.String(), Type.Unknown())),
+          },
+          strict,
+        ),
+      ),
+    ),
+    grants: Optional(
+      List(
+        Type.Object(
+          {
+            name: Name,
+            description: Optional(Words),
+            group: Name,
+            accounts: Optional(List(Name)),
+            targets: Optional(List(Name)),
+            targetGroups: Optional(List(Name)),
+            subprotocols: Optional(List(Name)),
+            frames: Optional(List(Frame)),
+            validFrom: Optional(When),
+            expires: Optional(When),
+            overtimable: Optional(Type.Boolean()),
+            recordContent: Optional(Type.Boolean()),
+            disabled: Optional(Type.Boolean()),
+          },
+          strict,
+        ),
+      ),
+    ),
+  },
+  strict,
+);
+
+type FileShape = Static<typeof File>;
+
+/** Parses the text. Throws `keeper.estate-invalid` or `keeper.estate-secret`, naming line and path. */
+export function readEstate(text: string): Estate {
+  if (text.length > mostCharacters) throw new KeeperError('keeper.estate-invalid', 'larger than 1 MiB');
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const [fault] = document.errors;
+  if (fault !== undefined) throw new KeeperError('keeper.estate-invalid', fault.message.split('\n')[0]);
+  refuseSecrets(document, lines);
+  const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  if (!Value.Check(File, value)) {
+    const [error] = Value.Errors(File, value).filter((at) => at.keyword !== 'additionalProperties');
+    const path = (error?.instancePath ?? '').split('/').slice(1);
+    const words = error?.keyword === 'boolean' ? 'unknown key' : (error?.message ?? 'not as expected');
+    throw invalid(document, lines, path, words);
+  }
+  refuseTwice(document, lines, value);
+  return {
+    policies: (value.policies ?? []) as PolicyDeclaration[],
+    groups: value.groups ?? [],
+    users: (value.users ?? []).map((user, at) =>
+      userOf(user, (field, words) => invalid(document, lines, ['users', at, field], words)),
+    ),
+    targets: (value.targets ?? []).map((target, at) =>
+      targetOf(target, (words) => invalid(document, lines, ['targets', at], words)),
+    ),
+    targetGroups: (value.targetGroups ?? []).map(({ targets, ...group }) => ({ ...group, members: targets })),
+    accounts: (value.accounts ?? []).map((account) => ({ ...account, kind: account.kind ?? 'password' })),
+    grants: (value.grants ?? []).map((grant, at) =>
+      grantOf(grant, (field, words) => invalid(document, lines, ['grants', at, field], words)),
+    ),
+  };
+}
+
+type Item<K extends keyof FileShape> = NonNullable<FileShape[K]>[number];
+
+function userOf(
+  { keys, expires, ...user }: Item<'users'>,
+  fail: (field: string, words: string) => Error,
+): UserDeclaration {
+  if (!isUserName(user.name)) throw fail('name', 'lower-case letters, digits and . _ + - @');
+  return {
+    ...user,
+    roles: user.roles ?? [],
+    groups: user.groups ?? [],
+    ...(keys === undefined ? {} : { publicKeys: keys }),
+    ...(expires === undefined ? {} : { expiresAt: dateOf(expires, (words) => fail('expires', words)) }),
+  };
+}
+
+function targetOf(target: Item<'targets'>, fail: (words: string) => Error): TargetDeclaration {
+  return {
+    ...target,
+    platform: target.platform ?? 'linux',
+    services: (target.services ?? [{}]).map(({ hostKeys, ...service }) => {
+      const protocol = service.protocol ?? 'ssh';
+      return {
+        ...service,
+        protocol,
+        name: service.name ?? protocol,
+        port: service.port ?? (protocol === 'ssh' ? 22 : 3389),
+        hostKeys: (hostKeys ?? []).map((line) => {
+          // A line of ssh-keyscan begins with the host's name, which stands where options would.
+          const parsed = parseKeyLine(line);
+          if ('refused' in parsed) throw fail(`a host key: ${parsed.reason}`);
+          return parsed.blob;
+        }),
+      };
+    }),
+  };
+}
+
+function grantOf(
+  { expires, validFrom, frames, ...grant }: Item<'grants'>,
+  fail: (field: string, words: string) => Error,
+): GrantDeclaration {
+  return {
+    ...grant,
+    ...(frames === undefined
+      ? {}
+      : { frames: frames.map((frame) => ({ ...frame, periods: frame.periods.map(periodOf) })) }),
+    ...(expires === undefined ? {} : { expiresAt: dateOf(expires, (words) => fail('expires', words)) }),
+    ...(validFrom === undefined ? {} : { validFrom: dateOf(validFrom, (words) => fail('validFrom', words)) }),
+  };
+}
+
+type FilePeriod = NonNullable<Item<'grants'>['frames']>[number]['periods'][number];
+
+function periodOf({ weekdays, ...period }: FilePeriod): Period {
+  return {
+    ...period,
+    ...(weekdays === undefined ? {} : { weekdays: weekdays.map((name) => weekdayNames.indexOf(name) + 1) }),
+  };
+}
+
+/** A date alone is its first instant in UTC. */
+function dateOf(text: string, fail: (words: string) => Error): Date {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) throw fail('there is no such date');
+  return date;
+}
+
+const secretKey = /^(password|passwd|passwort|pass|secret|passphrase|private[-_]?key|token|credential|seed|totp)s?$/i;
+
+function refuseSecrets(document: Document, lines: LineCounter): void {
+  visit(document, {
+    Pair(_, pair) {
+      if (!isScalar(pair.key) || typeof pair.key.value !== 'string' || !secretKey.test(pair.key.value)) return;
+      const line = lines.linePos(pair.key.range?.[0] ?? 0).line;
+      throw new KeeperError('keeper.estate-secret', `line ${line}, key ${pair.key.value}`);
+    },
+    Scalar(_, node) {
+      if (typeof node.value !== 'string' || !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(node.value)) return;
+      throw new KeeperError('keeper.estate-secret', `line ${lines.linePos(node.range?.[0] ?? 0).line}, a private key`);
+    },
+  });
+}
+
+function refuseTwice(document: Document, lines: LineCounter, value: FileShape): void {
+  for (const [list, items] of Object.entries(value)) {
+    const seen = new Set<string>();
+    for (const [at, item] of items.entries()) {
+      if (seen.has(item.name)) throw invalid(document, lines, [list, at, 'name'], 'declared twice');
+      seen.add(item.name);
+    }
+  }
+}
+
+/** `line 12, users[0].nmae: unknown key`. */
+function invalid(
+  document: Document,
+  lines: LineCounter,
+  path: readonly (string | number)[],
+  words: string,
+): KeeperError {
+  const keys = path.map((part) => (/^\d+$/.test(String(part)) ? Number(part) : String(part)));
+  let line: number | undefined;
+  for (let length = keys.length; length > 0 && line === undefined; length--) {
+    line = lineOf(document, lines, keys.slice(0, length));
+  }
+  const spelled = keys
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
+    .join('')
+    .replace(/^\./, '');
+  return new KeeperError('keeper.estate-invalid', `line ${line ?? 1}, ${spelled || 'the whole file'}: ${words}`);
+}
+
+/** The line of a key in a map, or of an item in a list. */
+function lineOf(document: Document, lines: LineCounter, path: readonly (string | number)[]): number | undefined {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  const last = path.at(-1);
+  if (isMap(parent)) {
+    const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === last);
+    const key = pair?.key;
+    if (isScalar(key) && key.range != null) return lines.linePos(key.range[0]).line;
+    return undefined;
+  }
+  const node = document.getIn(path, true);
+  return isNode(node) && node.range != null ? lines.linePos(node.range[0]).line : undefined;
+}
