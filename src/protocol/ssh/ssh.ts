@@ -30,10 +30,12 @@ export {
   isData,
   openFailure,
   recipientOf,
+  stderrType,
 } from './wire/connection.ts';
 export {
   type ChannelRequest,
   decodeTcpip,
+  encodeModes,
   encodeRequest,
   encodeTcpip,
   type PtyRequest,

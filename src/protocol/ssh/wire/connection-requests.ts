@@ -126,12 +126,17 @@ export function encodeRequest(
   return writer.finish();
 }
 
+/** Terminal modes as they travel: opcode and value each, then 0 (RFC 4254 §8). */
+export function encodeModes(modes: ReadonlyMap<number, number>): Uint8Array {
+  const writer = new Writer();
+  for (const [opcode, value] of modes) writer.u8(opcode).u32(value);
+  return writer.u8(0).finish();
+}
+
 function writeBody(w: Writer, r: Exclude<ChannelRequest, { type: 'unknown' }>): void {
   switch (r.type) {
     case 'pty-req': {
-      const modes = new Writer();
-      for (const [opcode, value] of r.modes) modes.u8(opcode).u32(value);
-      w.text(r.term).u32(r.cols).u32(r.rows).u32(r.widthPixels).u32(r.heightPixels).string(modes.u8(0).finish());
+      w.text(r.term).u32(r.cols).u32(r.rows).u32(r.widthPixels).u32(r.heightPixels).string(encodeModes(r.modes));
       return;
     }
     case 'env':

@@ -1,0 +1,251 @@
+/**
+ * The sessions that run in gates, as the keeper holds them: each bound to its gate, with its hold and its recording. What
+ * is here is also in the database, so that another keeper can go on: a gate that comes back is given its sessions again,
+ * and what no gate comes back for is ended, its hold released and its recording sealed.
+ */
+import { type Authorization, endSession, openSession, type SessionRecord, sessionLive, sessionsInProgress } from '../access/access.ts';
+import { type Actor, record } from '../audit/audit.ts';
+import { isRefusal, type Refusal, refuse, wordsOf } from '../base/errors.ts';
+import { type GateId, parseId, type RecordingId, type SessionId } from '../base/ids.ts';
+import { newId } from '../base/new-id.ts';
+import { inTransaction } from '../db/db.ts';
+import { meetHostKey, recordMismatch } from '../estate/estate.ts';
+import type { Answers, GateQuestions } from '../link/link.ts';
+import { listRecordings, recordBlock, sealRecording, startRecording } from '../recording/recording.ts';
+import { type Hold, hold as holdAccount, holdsOf, releaseHoldsOf, resumeHold } from '../vault/vault.ts';
+import { KeeperError } from './errors.ts';
+import type { Rooms } from './rooms.ts';
+
+type Fields<N extends keyof GateQuestions> = Parameters<Answers<GateQuestions>[N]>[0];
+type Given<N extends keyof GateQuestions> = Awaited<ReturnType<Answers<GateQuestions>[N]>>;
+type Event = Fields<'session.event'>['event'];
+
+export interface Ending {
+  readonly outcome: string;
+  readonly detail: string;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** One session, for the gate that it belongs to. */
+export interface LiveSession {
+  readonly id: SessionId;
+  readonly gate: GateId;
+  block(block: Omit<Fields<'recording.block'>, 'session'>): Promise<Refusal | undefined>;
+  hold(): Promise<Given<'hold.open'>>;
+  hostKey(publicKey: Uint8Array): Promise<'trusted' | 'unknown' | 'changed'>;
+  live(front: Record<string, string>, back: Record<string, string>): Promise<void>;
+  event(event: Event): Promise<void>;
+}
+
+/** A hold of a session, for the gate that it was given to. */
+export interface Holding {
+  credential(): Promise<Given<'credential.open'>>;
+  sign(algorithm: string, data: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+}
+
+export interface LiveSessions {
+  open(authorization: Authorization, gate: GateId): Promise<Given<'session.open'>>;
+  /** Throws `keeper.unknown-handle` if this gate runs no such session. */
+  of(gate: GateId, session: string): LiveSession;
+  holding(gate: GateId, hold: string): Holding;
+  end(gate: GateId, session: string, ending: Ending, signal: AbortSignal): Promise<void>;
+  /** A gate came back: it goes on with what is still in progress; returns those that are not. */
+  readopt(gate: GateId, running: readonly { session: string; blocks: number }[]): Promise<string[]>;
+  /** Ends the sessions that `which` names; `claimed` says whether a gate of this keeper runs it. */
+  abandon(which: Which, why: string, signal: AbortSignal): Promise<void>;
+  count(gate?: GateId): number;
+}
+
+/** Says of a session's gate, and of whether it is claimed, whether the session is to be given up. */
+export type Which = (gate: GateId, claimed: boolean) => boolean;
+
+interface Entry {
+  readonly row: SessionRecord;
+  hold: Hold | undefined;
+  ending: Promise<void> | undefined;
+}
+
+export function openLiveSessions(rooms: Rooms): LiveSessions {
+  const { db, vault, clock, log } = rooms;
+  const sessions = new Map<SessionId, Entry>();
+  const holds = new Map<string, SessionId>();
+
+  function entryOf(gate: GateId, session: string): Entry {
+    const entry = sessions.get(session as SessionId);
+    if (entry === undefined || entry.row.gate !== gate) throw new KeeperError('keeper.unknown-handle', 'session');
+    return entry;
+  }
+
+  const actorOf = (row: SessionRecord): Actor => ({ kind: 'gate', id: row.gate, address: row.peerAddress });
+
+  const sealOptions = (reason: string): Parameters<typeof sealRecording>[2] => ({
+    spool: rooms.spool,
+    store: rooms.recordings,
+    signer: rooms.recordingSigner,
+    reason,
+    now: clock.now(),
+  });
+
+  /** Row ended, hold released, recording sealed, audited. Each step may be done already: all of it can be repeated. */
+  async function finish(row: SessionRecord, ending: Ending, signal: AbortSignal): Promise<void> {
+    await endSession(db, row.id, ending, clock.now());
+    await releaseHoldsOf(db, { subject: row.id });
+    if (row.recording !== undefined) await sealRecording(db, row.recording, sealOptions(ending.detail || ending.outcome), signal);
+    sessions.delete(row.id);
+    for (const [handle, session] of holds) if (session === row.id) holds.delete(handle);
+  }
+
+  /** Recordings whose session ended while they could not be sealed. */
+  async function sealLeftOver(which: Which, signal: AbortSignal): Promise<void> {
+    for (const { id, gate, session, reason } of await listRecordings(db, { limit: 10_000, state: 'open' })) {
+      if (!which(gate as GateId, sessions.has(session))) continue;
+      await sealRecording(db, id, sealOptions(reason ?? 'its session is over'), signal);
+    }
+  }
+
+  return {
+    open: async (authorization, gate) => {
+      const recording = newId<RecordingId>();
+      const { key, row } = await inTransaction(db, async (tx) => {
+        const opened = await openSession(tx, authorization, { gate, recording }, clock.now());
+        await startRecording(tx, {
+          id: recording,
+          session: opened.id,
+          gate,
+          protocol: 'ssh',
+          user: opened.user,
+          account: `${opened.account}@${opened.target}`,
+          target: opened.target,
+          client: opened.peerAddress,
+          startedAt: opened.openedAt,
+        });
+        return { row: opened, key: await vault.recordingKey(tx, recording) };
+      });
+      using secret = key;
+      sessions.set(row.id, { row, hold: undefined, ending: undefined });
+      return { session: row.id, recording, key: secret.reveal().slice(), startedAt: row.openedAt.getTime() };
+    },
+
+    of: (gate, session) => {
+      const entry = entryOf(gate, session);
+      const { row } = entry;
+      return {
+        id: row.id,
+        gate,
+        block: async (block) => {
+          if (row.recording === undefined) return refuse('keeper.unknown-handle', 'the session has no recording');
+          return await recordBlock(db, row.recording, gate, block);
+        },
+        hold: async () => {
+          if (row.accountId === undefined) return refuse('keeper.no-such-thing', 'the account is gone');
+          entry.hold ??= await holdAccount(db, row.accountId, { kind: 'session', subject: row.id, gateId: gate });
+          holds.set(entry.hold.id, row.id);
+          return { hold: entry.hold.id };
+        },
+        hostKey: async (publicKey) => {
+          if (row.serviceId === undefined) return 'unknown';
+          const check = await meetHostKey(db, row.serviceId, publicKey, actorOf(row));
+          if (check.verdict !== 'trusted') await recordMismatch(db, row.serviceId, check, actorOf(row));
+          return check.verdict;
+        },
+        live: async (front, back) => {
+          await sessionLive(db, row.id, clock.now());
+          await record(db, actorOf(row), { type: 'session.started', about: { session: row.id }, details: { front, back } });
+        },
+        event: async (event) => {
+          await record(db, actorOf(row), auditEventOf(event, row));
+        },
+      };
+    },
+
+    holding: (gate, handle) => {
+      const session = holds.get(handle);
+      const entry = session === undefined ? undefined : entryOf(gate, session);
+      const held = entry?.hold;
+      if (entry === undefined || held === undefined) throw new KeeperError('keeper.unknown-handle', 'hold');
+      return {
+        credential: async () => {
+          const opened = await vault.open(held, actorOf(entry.row));
+          if (isRefusal(opened)) return opened;
+          if (opened.kind === 'ssh-key') return { kind: 'ssh-key', publicKey: opened.publicKey, algorithms: [...opened.signer.algorithms] };
+          if (opened.kind !== 'password') throw new KeeperError('keeper.not-injectable', opened.kind);
+          using secret = opened.secret;
+          return { kind: 'password', secret: secret.reveal().slice() };
+        },
+        sign: async (algorithm, data, signal) => {
+          const opened = await vault.open(held, actorOf(entry.row));
+          if (isRefusal(opened) || opened.kind !== 'ssh-key') throw new KeeperError('keeper.unknown-handle', 'the account has no key');
+          return await opened.signer.sign(data, algorithm, signal);
+        },
+      };
+    },
+
+    end: async (gate, session, ending, signal) => {
+      const id = parseId<SessionId>(session);
+      const entry = id === undefined ? undefined : sessions.get(id);
+      // Told twice, because the first answer was lost: it has ended.
+      if (entry === undefined || entry.row.gate !== gate) return;
+      entry.ending ??= finish(entry.row, ending, signal).catch((error: unknown) => {
+        entry.ending = undefined;
+        throw error;
+      });
+      await entry.ending;
+    },
+
+    readopt: async (gate, running) => {
+      if (running.length === 0) return [];
+      const rows = new Map((await sessionsInProgress(db, gate)).map((row) => [row.id as string, row]));
+      const unknown: string[] = [];
+      for (const { session } of running) {
+        const row = rows.get(session);
+        if (row === undefined) {
+          unknown.push(session);
+          continue;
+        }
+        if (sessions.has(row.id)) continue;
+        const present = row.accountId === undefined ? [] : await holdsOf(db, row.accountId);
+        const mine = present.find((one) => one.subject === row.id);
+        const held = mine === undefined ? undefined : await resumeHold(db, mine.id);
+        sessions.set(row.id, { row, hold: held, ending: undefined });
+        if (held !== undefined) holds.set(held.id, row.id);
+      }
+      return unknown;
+    },
+
+    abandon: async (which, why, signal) => {
+      for (const row of await sessionsInProgress(db)) {
+        if (!which(row.gate, sessions.has(row.id))) continue;
+        try {
+          await finish(row, { outcome: 'lost', detail: why, bytesIn: 0, bytesOut: 0 }, signal);
+        } catch (error) {
+          log.error({ session: row.id, error: wordsOf(error) }, 'what a lost gate left could not be finished');
+        }
+      }
+      await sealLeftOver(which, signal);
+    },
+
+    count: (gate) => (gate === undefined ? sessions.size : [...sessions.values()].filter((entry) => entry.row.gate === gate).length),
+  };
+}
+
+/** What a gate tells of a session, as the audit trail's event. */
+function auditEventOf(event: Event, row: SessionRecord): Parameters<typeof record>[2] {
+  const about = { session: row.id };
+  switch (event.type) {
+    case 'channel.opened': {
+      const { channel, what, command } = event;
+      return { type: 'session.channel.opened', about, details: { channel, kind: what, ...(command === undefined ? {} : { command }) } };
+    }
+    case 'channel.refused': {
+      const { channel, what, reason } = event;
+      return { type: 'session.channel.refused', about, details: { channel, kind: what, code: 'access.not-granted', reason } };
+    }
+    case 'file.transferred': {
+      const { channel, direction, path, size, sha256, complete } = event;
+      return { type: 'session.file.transferred', about, details: { channel, direction, path, size, complete, ...(sha256 === undefined ? {} : { sha256 }) } };
+    }
+    default:
+      return event satisfies never;
+  }
+}

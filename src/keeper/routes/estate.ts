@@ -1,0 +1,67 @@
+/** Answers about what there is: apply, targets, host keys. */
+import type { Actor } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { RouteAnswers } from '../../contract/contract.ts';
+import { checkHostKey, hostKeysOf, type Service, serviceFor, type Target, targetNamed, targets, trustHostKey } from '../../estate/estate.ts';
+import { scanHostKeys } from '../../rotation/rotation.ts';
+import { applyEstate } from '../apply.ts';
+import { KeeperError } from '../errors.ts';
+import { readEstate } from '../estate-file.ts';
+import type { Rooms } from '../rooms.ts';
+
+type Names = 'estate.apply' | 'target.list' | 'target.scan' | 'target.trust';
+
+export function estateAnswers(rooms: Pick<Rooms, 'db' | 'clock'>, actor: Actor): Pick<RouteAnswers, Names> {
+  const { db } = rooms;
+
+  async function sshOf(name: string): Promise<{ target: Target; service: Service }> {
+    const target = await targetNamed(db, name);
+    if (target === undefined) throw new KeeperError('keeper.no-such-thing', `target ${name}`);
+    const service = serviceFor(target, 'ssh');
+    if (service === undefined) throw new KeeperError('keeper.no-such-thing', `ssh service of ${name}`);
+    return { target, service };
+  }
+
+  return {
+    'estate.apply': async ({ text, dryRun, prune }) => {
+      const estate = readEstate(text);
+      if (isRefusal(estate)) return estate;
+      const result = await applyEstate(db, estate, { dryRun, prune, actor });
+      return { changes: result.changes.map((change) => ({ ...change, ...(change.fields === undefined ? {} : { fields: [...change.fields] }) })), unmentioned: [...result.unmentioned] };
+    },
+    'target.list': async () => {
+      const all = await targets(db);
+      const shown = await Promise.all(
+        all.map(async (target) => {
+          const keys = await Promise.all(target.services.map((service) => hostKeysOf(db, service.id)));
+          return {
+            name: target.name,
+            platform: target.platform,
+            address: target.address,
+            services: target.services.map((service) => `${service.name}:${service.port}`),
+            hostKeys: keys.flat().filter((key) => key.state === 'trusted').length,
+          };
+        }),
+      );
+      return { targets: shown };
+    },
+    'target.scan': async ({ name }, _part, signal) => {
+      const { target, service } = await sshOf(name);
+      const found = await scanHostKeys(target.address, service.port, signal);
+      if (isRefusal(found)) return found;
+      const keys = await Promise.all(
+        found.map(async ({ algorithm, publicKey }) => {
+          const { verdict, fingerprint } = await checkHostKey(db, service.id, publicKey);
+          return { algorithm, fingerprint, publicKey, state: verdict };
+        }),
+      );
+      return { address: target.address, port: service.port, keys };
+    },
+    'target.trust': async ({ name, keys }) => {
+      const { service } = await sshOf(name);
+      for (const key of keys) await trustHostKey(db, service.id, key.publicKey, actor);
+      const trusted = (await hostKeysOf(db, service.id)).filter((key) => key.state === 'trusted');
+      return { trusted: trusted.map((key) => ({ algorithm: key.type, fingerprint: key.fingerprint, publicKey: key.blob, state: 'trusted' })) };
+    },
+  };
+}
