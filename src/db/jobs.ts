@@ -47,10 +47,15 @@ export interface Jobs extends AsyncDisposable {
 }
 
 const pollSeconds = 2;
+/** A keeper that was killed is noticed by the silence of its jobs; they are tried again if their queue retries. */
+const silenceSeconds = 30;
 const stopMs = 20_000;
 
-/** Opens the jobs of a migrated database, as the app role. Disposing waits 20 s for running jobs, then aborts them. */
-export async function openJobs(url: string, log: Log): Promise<Jobs> {
+/**
+ * Opens the jobs of a migrated database, as the app role. Disposing waits 20 s for running jobs, then aborts
+ * them. Lost jobs are looked for every `lookAfterSeconds`, by one keeper.
+ */
+export async function openJobs(url: string, log: Log, lookAfterSeconds = 15): Promise<Jobs> {
   const { types: _, ...connection } = clientConfig(url, 'sallyport jobs');
   const boss = new PgBoss({
     ...(connection as Record<string, unknown>),
@@ -61,6 +66,8 @@ export async function openJobs(url: string, log: Log): Promise<Jobs> {
     createSchema: false,
     reindex: false,
     useListenNotify: true,
+    superviseIntervalSeconds: lookAfterSeconds,
+    monitorIntervalSeconds: lookAfterSeconds,
   });
   boss.on('error', (error) => log.warn({ code: codeOf(error) }, `jobs: ${wordsOf(error)}`));
   await boss.start();
@@ -121,6 +128,7 @@ async function createQueue(boss: PgBoss, queue: JobQueue<object>): Promise<void>
     retryDelay: 1,
     retryBackoff: true,
     expireInSeconds: queue.expireSeconds ?? 900,
+    heartbeatSeconds: silenceSeconds,
     notify: true,
   };
   if ((await boss.getQueue(queue.name)) === null)

@@ -1,4 +1,7 @@
 /** Stored work: once, after a restart too, and in one piece with the transaction that asked for it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { silent } from '../../src/base/log.ts';
@@ -68,6 +71,34 @@ test('a job that fails is tried again, and its row keeps no words of the error',
   });
   await jobs.add(shaky, { n: 1 });
   await second.promise;
+});
+
+test('the job of a killed keeper is done by another one', async () => {
+  await using t = await testDatabase();
+  const lost: JobQueue<{ readonly n: number }> = { name: 'lost', retries: 1 };
+  const source = join(import.meta.dirname, '..', '..', 'src');
+  const code = `
+    import { openJobs } from ${JSON.stringify(join(source, 'db/jobs.ts'))};
+    import { silent } from ${JSON.stringify(join(source, 'base/log.ts'))};
+    const jobs = await openJobs(${JSON.stringify(t.url)}, silent);
+    await jobs.work({ name: 'lost', retries: 1 }, async () => {
+      console.log('running');
+      await new Promise(() => {});
+    });
+    await jobs.add({ name: 'lost', retries: 1 }, { n: 7 });`;
+  const keeper = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(keeper.stdout, 'data');
+  keeper.kill('SIGKILL');
+  await once(keeper, 'exit');
+
+  // The silence is made half an hour long, so that nobody has to wait for it.
+  await sql`UPDATE jobs.job SET heartbeat_on = now() - interval '30 minutes' WHERE name = 'lost'`.execute(t.db);
+  await using other = await openJobs(t.url, silent, 1);
+  const done = Promise.withResolvers<number>();
+  await other.work(lost, async ({ n }) => await Promise.resolve(done.resolve(n)));
+  expect(await done.promise).toBe(7);
 });
 
 test('a timetable is kept, changed and removed', async () => {
