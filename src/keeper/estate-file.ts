@@ -31,7 +31,7 @@ const List = <T extends TSchema>(item: T) => Type.Array(item, { maxItems: 100_00
 const Optional = Type.Optional;
 const strict = { additionalProperties: false } as const;
 const When = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2})?(Z|[+-]\\d{2}:\\d{2}))?$' });
-const OneOf = <const V extends readonly string[]>(values: V) => Type.Enum([...values] as [...V]);
+const OneOf = <const V extends readonly string[]>(values: V) => Type.Unsafe<V[number]>(Type.Enum([...values]));
 const weekdayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
 const Service = Type.Object(
