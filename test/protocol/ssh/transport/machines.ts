@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject, randomFillSync, sign } from 'node:
 import { concat, utf8 } from '../../../../src/base/bytes.ts';
 import { publicKeyOf } from '../../../../src/protocol/ssh/keys/private.ts';
 import { defaultAlgorithms } from '../../../../src/protocol/ssh/transport/algorithms.ts';
-import type { Question } from '../../../../src/protocol/ssh/transport/keying.ts';
+import type { Question, ShownKey } from '../../../../src/protocol/ssh/transport/keying.ts';
 import { Machine, type MachineConfig } from '../../../../src/protocol/ssh/transport/machine.ts';
 import { defaultLimits } from '../../../../src/protocol/ssh/transport/options.ts';
 import type { Role, TransportLimits } from '../../../../src/protocol/ssh/types.ts';
@@ -26,14 +26,16 @@ export class Side {
   /** Questions stay in `questions` until the test answers. */
   answersItself = true;
   signingKey: KeyObject = hostKey;
+  #shown: ShownKey[] = [];
 
   constructor(role: Role, change: { limits?: Partial<TransportLimits>; lists?: Partial<MachineConfig['lists']> } = {}) {
     this.role = role;
+    if (role === 'server') this.showHostKey(hostKey);
     const config: MachineConfig = {
       role,
       version: `SSH-2.0-${role}`,
       lists: { ...defaultAlgorithms(role), ...change.lists },
-      hostKeys: role === 'server' ? [{ publicKey: publicKeyOf(hostKey) ?? utf8(''), algorithms: ['ssh-ed25519'] }] : [],
+      hostKeys: this.#shown,
       extensions: new Map([['from', utf8(role)]]),
       limits: { ...defaultLimits, ...change.limits },
       chance: (into, at, count) => void randomFillSync(into, at, count),
@@ -49,6 +51,12 @@ export class Side {
         this.disconnected = words;
       },
     });
+  }
+
+  /** Shows and signs with this Ed25519 key from the next exchange on. */
+  showHostKey(key: KeyObject): void {
+    this.signingKey = key;
+    this.#shown[0] = { publicKey: publicKeyOf(key) ?? utf8(''), algorithms: ['ssh-ed25519'] };
   }
 
   start(): this {
