@@ -122,8 +122,11 @@ describe('load', () => {
     for (let i = 0; i < 8; i++) {
       const side = i % 2 === 0 ? client : server;
       const before = side.rekeys.ours;
-      side.rekey();
-      while (side.rekeys.ours === before) await new Promise((resolve) => setImmediate(resolve));
+      while (side.rekeys.ours === before) {
+        // nothing happens while the last one is not over on this side
+        side.rekey();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     }
     done = true;
     expect(await received).toEqual(await sent);
