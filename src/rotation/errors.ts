@@ -39,6 +39,10 @@ export const rotationErrors = defineErrors({
     meaning: 'the settings of the account do not fit its connector',
     remedy: 'correct the setting that the message names',
   },
+  'rotation.target-unreachable': {
+    meaning: 'the target shows no host key',
+    remedy: 'check the address and the port of its ssh service',
+  },
   'rotation.precheck-failed': {
     meaning: 'the target was looked at before the change and something is not right; nothing was generated',
     remedy: 'see the class and the remedy of the attempt in the account history',

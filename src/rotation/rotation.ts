@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import type { AccountId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { newId } from '../base/new-id.ts';
+import { orAborted } from '../base/signals.ts';
 import type { Db } from '../db/db.ts';
 import type { Credential, Vault } from '../vault/vault.ts';
 import { processRunner, type RunConnector } from './connectors/run.ts';
@@ -34,6 +35,7 @@ export type { Trigger } from './plan/next.ts';
 export type { Verification } from './plan/verdict.ts';
 export type { RotationRefusal } from './refusal.ts';
 export type { RotationResult, VerifyResult } from './result.ts';
+export { type FoundKey, scanHostKeys } from './scan.ts';
 
 export interface RotationOptions {
   readonly db: Db;
@@ -102,8 +104,7 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
   const loop = options.watch === false ? undefined : await watch(context, url, over);
   const asked = new Set<Promise<unknown>>();
   /** What was asked ends with rotation too, and disposal waits for it. */
-  const during = <T>(work: (signal: AbortSignal) => Promise<T>, caller: AbortSignal): Promise<T> => {
-    const running = work(AbortSignal.any([over, caller]));
+  const during = <T>(running: Promise<T>): Promise<T> => {
     const settled: Promise<void> = running.then(
       () => void asked.delete(settled),
       () => void asked.delete(settled),
@@ -112,12 +113,13 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     return running;
   };
   return {
+    // A caller that goes away does not break off a change that a target is making.
     rotate: (account, trigger, actor, caller) =>
-      during((both) => rotateAccount(context, account, trigger, actor, both), caller),
-    verify: (account, actor, caller) => during((both) => verifyAccount(context, account, actor, both), caller),
+      orAborted(during(rotateAccount(context, account, trigger, actor, over)), caller),
+    verify: (account, actor, caller) => during(verifyAccount(context, account, actor, AbortSignal.any([over, caller]))),
     history: (account) => historyOf(db, account),
     recordKnown: (account, credential, how, actor, caller) =>
-      during((both) => recordKnown(context, account, credential, how, actor, both), caller),
+      during(recordKnown(context, account, credential, how, actor, AbortSignal.any([over, caller]))),
     settle: async () => loop?.settle(),
     [Symbol.asyncDispose]: async () => {
       end.abort(new Error('rotation was closed'));

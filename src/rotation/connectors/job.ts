@@ -14,6 +14,7 @@ export type Job = { readonly connector: string } & (
   | { readonly operation: 'change'; readonly work: Work; readonly fresh: NewCredential }
   | { readonly operation: 'retire'; readonly work: Work; readonly former: readonly Uint8Array[] }
   | { readonly operation: 'verify'; readonly place: Place; readonly login: Login }
+  | { readonly operation: 'scan'; readonly address: string; readonly port: number }
 );
 
 /** What came back. `crashed` and `late` are ours: the process died, or was killed at its deadline. */
@@ -79,6 +80,8 @@ export function packJob(job: Job): Packed {
         return { work: work(job.work), former: job.former.map(base64) };
       case 'verify':
         return { place: place(job.place), login: login(job.login) };
+      case 'scan':
+        return { address: job.address, port: job.port };
       default:
         return job satisfies never;
     }
@@ -147,6 +150,8 @@ export function unpackJob(
     login: { user: string; credential: Wire };
     fresh: { kind: 'password'; secret: number } | { kind: 'ssh-key'; publicKey: string; replaces?: string };
     former: string[];
+    address: string;
+    port: number;
   };
   const { connector, operation } = wire;
   const job = ((): Job => {
@@ -171,6 +176,8 @@ export function unpackJob(
         return { connector, operation, work: work(wire.work), former: wire.former.map(bytes) };
       case 'verify':
         return { connector, operation, place: place(wire.place), login: login(wire.login) };
+      case 'scan':
+        return { connector, operation, address: wire.address, port: wire.port };
       default:
         return operation satisfies never;
     }

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { same } from '../../base/bytes.ts';
 import { wordsOf } from '../../base/errors.ts';
 import { deadline } from '../../base/signals.ts';
@@ -64,12 +64,12 @@ export function processRunner(file: string = workerFile): RunConnector {
 }
 
 async function listenTo(
-  stdout: NodeJS.ReadableStream,
+  stdout: Readable,
   stdin: Writable,
   packed: Packed,
   signal: AbortSignal,
 ): Promise<Answer | undefined> {
-  for await (const bytes of frames(stdout as import('node:stream').Readable)) {
+  for await (const bytes of frames(stdout)) {
     const message = JSON.parse(new TextDecoder().decode(bytes)) as
       | ({ type: 'answer' } & Answer)
       | { type: 'sign'; signer: number; algorithm: string; data: string };

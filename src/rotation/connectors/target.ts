@@ -52,7 +52,8 @@ export async function reach(place: Place, login: Login, signal: AbortSignal): Pr
   }
 }
 
-function classOf(error: unknown): AnswerClass {
+/** The class of what ended a connection. */
+export function classOf(error: unknown): AnswerClass {
   const inner = error instanceof Error && error.cause !== undefined ? codeOf(error.cause) : codeOf(error);
   if (inner === 'ECONNREFUSED') return 'unreachable-refused';
   switch (codeOf(error)) {

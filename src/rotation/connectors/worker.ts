@@ -10,6 +10,7 @@ import type { Connector } from './connector.ts';
 import { frames, writeFrame } from './frames.ts';
 import { type Answer, type Job, secretsOf, unpackJob } from './job.ts';
 import { connectorNamed } from './registry.ts';
+import { scan } from './scan.ts';
 
 const waiting: ((signature: Uint8Array) => void)[] = [];
 
@@ -25,15 +26,17 @@ async function main(): Promise<void> {
   });
   void answerSignatures(input);
   const { outcome, class: kind, words } = await run(job).catch(broken(job));
-  say({ type: 'answer', outcome, class: kind, words: presentable(words, secrets) });
+  const shown = job.operation === 'scan' && outcome === 'confirmed' ? words : presentable(words, secrets);
+  say({ type: 'answer', outcome, class: kind, words: shown });
   for (const secret of secrets) secret[Symbol.dispose]();
   process.stdout.end(() => process.exit(0));
 }
 
 async function run(job: Job): Promise<Answer> {
+  const signal = new AbortController().signal;
+  if (job.operation === 'scan') return scan(job.address, job.port, signal);
   const connector = connectorNamed(job.connector);
   if (connector === undefined) throw new RotationError('rotation.no-connector', job.connector);
-  const signal = new AbortController().signal;
   if (job.operation === 'verify') {
     const { answer, ...rest } = await connector.verify(job.place, job.login, signal);
     return { outcome: answer, ...rest };
@@ -42,7 +45,7 @@ async function run(job: Job): Promise<Answer> {
   return { outcome: said, ...rest };
 }
 
-async function change(connector: Connector, job: Exclude<Job, { operation: 'verify' }>, signal: AbortSignal) {
+async function change(connector: Connector, job: Exclude<Job, { operation: 'verify' | 'scan' }>, signal: AbortSignal) {
   switch (job.operation) {
     case 'precheck':
       return connector.precheck(job.work, signal);
@@ -84,9 +87,8 @@ function presentable(words: string, secrets: readonly Secret[]): string {
   let clean = words;
   for (const secret of secrets)
     if (secret.length > 0) clean = clean.replaceAll(Buffer.from(secret.reveal()).toString(), '[secret]');
-  // oxlint-disable-next-line no-control-regex -- they are what is taken out
   return clean
-    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .replace(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, 500);
 }
