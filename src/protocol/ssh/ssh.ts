@@ -16,6 +16,8 @@ export { type ExecOptions, type ExecResult, type PtyOptions, SshClient } from '.
 export { type ConnectOptions, connect } from './client/connect.ts';
 export type { Matched, Shell } from './client/shell.ts';
 export { SshError, type SshErrorCode } from './errors.ts';
+export { observeFiles } from './files/observe.ts';
+export type { FileFact, FileObserver } from './files/wire/facts.ts';
 export { fingerprint, formatKeyLine, type KeyLine, parseKeyLine, parsePublicKey } from './keys/lines.ts';
 export { formatPrivateKey, type PrivateKey, parsePrivateKey } from './keys/private.ts';
 export { generateKeyPair, type KeyKind, type KeyPair, signerFromPrivateKey } from './keys/signer.ts';
