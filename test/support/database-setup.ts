@@ -32,6 +32,7 @@ const template = 'sallyport_template';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-unit-'));
+  cleanUpAfterKill(dir);
   let embedded: EmbeddedDatabase | undefined;
   let started: Promise<TestCluster> | undefined;
 
@@ -40,7 +41,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
       const settings = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', shared_buffers: '64MB' };
       const log = openLog('test', 'warn');
       embedded = await startEmbedded({ dir: join(dir, 'db'), log, settings }, new AbortController().signal);
-      cleanUpAfterKill(embedded.pid, dir);
       const { adminUrl } = embedded;
       await prepareDatabase(adminUrl, template);
       await migrate(embedded.ownerUrl.replace('/sallyport?', `/${template}?`));
@@ -68,16 +68,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** Should this process be killed, its end of the pipe closes, and the server goes too. */
-function cleanUpAfterKill(pid: number, dir: string): void {
-  const watcher = spawn(
-    'sh',
-    ['-c', 'read -r line; kill -QUIT "$1" && sleep 1 && rm -rf "$2"', 'sh', String(pid), dir],
-    {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    },
-  );
+/** Should this process be killed, its end of the pipe closes: then the server goes, and the folder. */
+function cleanUpAfterKill(dir: string): void {
+  const script = `read -r line
+    pid=$(head -n 1 "$1/db/cluster/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" && sleep 1
+    rm -rf "$1"`;
+  const watcher = spawn('sh', ['-c', script, 'sh', dir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   watcher.unref();
   (watcher.stdin as unknown as { unref?: () => void }).unref?.();
 }
