@@ -229,10 +229,11 @@ describe.runIf(fullMachines)('a wire', () => {
       wire.cutAfter('down', 200_000, how);
       const cut = await ssh(to, { user: 'ana', answers, command: 'cat /dev/zero' });
       expect(cut.code).toBe(255);
-      expect(cut.stderr).toMatch(/Connection reset by peer|Broken pipe|closed by remote host/);
+      expect(cut.stderr).toMatch(/Connection reset|Broken pipe|closed by/);
     }
     wire.refuse(true);
-    expect((await ssh(to, { user: 'ana', answers })).stderr).toMatch(/Connection reset by peer/);
+    // Whether ssh meets the reset while it reads or while it writes is up to the kernel.
+    expect((await ssh(to, { user: 'ana', answers })).stderr).toMatch(/Connection reset|Broken pipe/);
     wire.refuse(false);
     expect((await ssh(to, { user: 'ana', answers, command: 'true' })).code).toBe(0);
   });
