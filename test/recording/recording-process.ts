@@ -7,7 +7,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { codeOf } from '../../src/base/errors.ts';
 import type { RecordingId, SessionId } from '../../src/base/ids.ts';
 import { Secret } from '../../src/base/secret.ts';
-import { openRecorder } from '../../src/recording/recorder.ts';
+import { type BlockReport, openRecorder } from '../../src/recording/recorder.ts';
 import { someHeader } from './made.ts';
 
 const [folder = '', id = '', session = '', key = '', filler = '0'] = process.argv.slice(2);
@@ -15,15 +15,15 @@ const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 const header = someHeader({
   id: id as RecordingId,
   session: session as SessionId,
-  startedAt: Number(filler) > 0 ? 0 : 1_760_000_000_000,
+  startedAt: 1_760_000_000_000,
 });
 
 async function recorder(name: string): ReturnType<typeof openRecorder> {
   const secret = new Secret(new Uint8Array(Buffer.from(key, 'hex')));
-  const report = async (block: object): Promise<undefined> => {
-    say(
-      `reported ${JSON.stringify(block, (_, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value))}`,
-    );
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  const report = (block: BlockReport): Promise<undefined> => {
+    say(`reported ${JSON.stringify({ ...block, hash: hex(block.hash), previous: hex(block.previous) })}`);
+    return Promise.resolve(undefined);
   };
   return openRecorder(
     { header, key: secret, spool: join(folder, name), report, clock: systemClock },
