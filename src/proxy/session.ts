@@ -53,15 +53,12 @@ export interface Protocol {
   splice(front: Front, back: Back, session: Session, recorder: Recorder, signal: AbortSignal): Promise<Outcome>;
 }
 
-/** The same words for an account that does not exist and for one that is not allowed. */
-const notAvailable = 'no such target or account, or not for you';
-
 export async function runSession(protocol: Protocol, place: Place, shutdown: AbortSignal): Promise<void> {
   // -- Who is it? -------------------------------------------------------------------------------------------------
   await using front = await protocol.answer(shutdown);
   if (front === undefined) return;
 
-  // -- May they, there, now? --------------------------------------------------------------------------------------
+  // -- May they, there, now? The keeper's words do not tell unknown from forbidden --------------------------------------------------------------------------------------
   const { login, account, target, service } = front;
   const asked = {
     login,
@@ -70,8 +67,7 @@ export async function runSession(protocol: Protocol, place: Place, shutdown: Abo
     ...(service === undefined ? {} : { service }),
   };
   const authorization = await place.keeper.authorize(asked, shutdown);
-  if (isRefusal(authorization))
-    return await front.turnAway(authorization.code === 'access.ambiguous' ? authorization.reason : notAvailable);
+  if (isRefusal(authorization)) return await front.turnAway(authorization.reason);
 
   // -- From here there is a session: a row, and a signal that ends it ----------------------------------------------
   await using session = await openSession(place, authorization, front, shutdown);

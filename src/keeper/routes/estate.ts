@@ -25,9 +25,14 @@ export function estateAnswers(rooms: Pick<Rooms, 'db' | 'clock'>, actor: Actor):
   return {
     'estate.apply': async ({ text, dryRun, prune }) => {
       const estate = readEstate(text);
-      if (isRefusal(estate)) return estate;
       const result = await applyEstate(db, estate, { dryRun, prune, actor });
-      return { changes: result.changes.map((change) => ({ ...change, ...(change.fields === undefined ? {} : { fields: [...change.fields] }) })), unmentioned: [...result.unmentioned] };
+      const changes = result.changes.map(({ object, name, change, fields }) => ({
+        object,
+        name,
+        change,
+        ...(fields === undefined ? {} : { fields: [...fields] }),
+      }));
+      return { changes, unmentioned: [...result.unmentioned] };
     },
     'target.list': async () => {
       const all = await targets(db);
