@@ -64,7 +64,7 @@ export async function* exportText(events: AsyncIterable<RecordedEvent>, channel?
   }
 }
 
-/** Takes escape sequences (ECMA-48) and control characters but tab and line feed out of text that comes in pieces. */
+/** Takes escape sequences (ECMA-48, also their one-character forms) and control characters but tab and line feed out of text that comes in pieces. */
 function stripper(): (piece: string) => string {
   let state: 'text' | 'escape' | 'sequence' | 'string' | 'string-escape' = 'text';
   return (piece) => {
@@ -84,6 +84,8 @@ function stripper(): (piece: string) => string {
       else if (state === 'string') state = code === 7 ? 'text' : code === 0x1b ? 'string-escape' : 'string';
       else if (state === 'string-escape') state = character === '\\' ? 'text' : 'string';
       else if (code === 0x1b) state = 'escape';
+      else if (code === 0x9b) state = 'sequence';
+      else if (code === 0x9d || code === 0x90 || code === 0x98 || code === 0x9e || code === 0x9f) state = 'string';
       else if (code === 9 || code === 10 || (code >= 0x20 && code !== 0x7f && (code < 0x80 || code > 0x9f)))
         out += character;
     }
