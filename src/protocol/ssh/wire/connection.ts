@@ -87,16 +87,20 @@ export function isData(payload: Uint8Array): boolean {
 export function recipientOf(payload: Uint8Array): number | undefined {
   const number = payload[0] ?? 0;
   if (number < connectionMsg.channelOpenConfirmation || number > connectionMsg.channelFailure) return undefined;
-  if (payload.length < 5) return undefined;
-  return (((payload[1] ?? 0) << 24) | ((payload[2] ?? 0) << 16) | ((payload[3] ?? 0) << 8) | (payload[4] ?? 0)) >>> 0;
+  return payload.length < 5 ? undefined : uint32(payload, 1);
 }
 
 /** How many window bytes a data message takes, or undefined for other messages and for a length that lies. */
 export function dataLength(payload: Uint8Array): number | undefined {
   const at = payload[0] === connectionMsg.channelData ? 5 : payload[0] === connectionMsg.channelExtendedData ? 9 : 0;
   if (at === 0) return undefined;
-  const length = new Reader(payload, at).u32();
-  return length === payload.length - at - 4 ? length : undefined;
+  return payload.length >= at + 4 && uint32(payload, at) === payload.length - at - 4
+    ? payload.length - at - 4
+    : undefined;
+}
+
+function uint32(b: Uint8Array, at: number): number {
+  return (((b[at] ?? 0) << 24) | ((b[at + 1] ?? 0) << 16) | ((b[at + 2] ?? 0) << 8) | (b[at + 3] ?? 0)) >>> 0;
 }
 
 /** One message, or why it is none. Everything behind the last field is a violation, except where it is the body. */
