@@ -31,6 +31,12 @@ const keyLength = 32;
 export const sealOverhead = 1 + ivLength + tagLength;
 export const wrappedLength = keyLength + sealOverhead;
 
+/** 32 random bytes. A view, because `slice` of a Buffer is no copy, and no second copy that nobody zeroes. */
+export function randomKey(): Secret {
+  const { buffer, byteOffset, length } = randomBytes(keyLength);
+  return new Secret(new Uint8Array(buffer, byteOffset, length));
+}
+
 /** The canonical encoding of a list of texts: the count, then each one's length and UTF-8, all lengths 32 bits. */
 export function canonical(texts: readonly string[]): Uint8Array {
   const parts = [uint32(texts.length)];
@@ -84,7 +90,7 @@ export interface Envelope {
 
 /** Seals under a fresh data key. */
 export function seal(kek: VersionedKey, place: Place, plain: Uint8Array): Envelope {
-  using dek = new Secret(new Uint8Array(randomBytes(keyLength)));
+  using dek = randomKey();
   return {
     sealed: sealUnder(dek, valueAad(place), plain),
     wrapped: sealUnder(kek.key, wrapAad(kek.version, place), dek.reveal()),

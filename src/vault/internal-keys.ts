@@ -66,7 +66,8 @@ async function storedKey(context: VaultContext, name: HostKeyName | SealKeyName)
   if (row === undefined) return undefined;
   return alarmed(context, {}, () => {
     using der = openWhole((version) => ring.version(version), placeOf(name), row.sealed);
-    const key = createPrivateKey({ key: Buffer.from(der.reveal()), format: 'der', type: 'pkcs8' });
+    const { buffer, byteOffset, length } = der.reveal();
+    const key = createPrivateKey({ key: Buffer.from(buffer, byteOffset, length), format: 'der', type: 'pkcs8' });
     if (!spki(key).equals(row.public_key ?? new Uint8Array(0)))
       throw new VaultError('vault.tampered', `the public half of ${name} is not the one that was made with it`);
     return key;
@@ -75,7 +76,7 @@ async function storedKey(context: VaultContext, name: HostKeyName | SealKeyName)
 
 async function newKey(context: VaultContext, name: HostKeyName | SealKeyName): Promise<KeyObject> {
   const { privateKey } = await generate(...recipe[name]);
-  using der = new Secret(new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })));
+  using der = new Secret(privateKey.export({ format: 'der', type: 'pkcs8' }));
   const sealed = sealWhole(context.ring.current(), placeOf(name), der.reveal());
   const row = { name, sealed, public_key: spki(privateKey) };
   const won = await inTransaction(context.db, async (tx) => {

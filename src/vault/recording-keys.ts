@@ -1,9 +1,8 @@
 /** Data keys of recordings: 32 random bytes each, sealed, one for each recording. */
-import { randomBytes } from 'node:crypto';
 import type { RecordingId } from '../base/ids.ts';
-import { Secret } from '../base/secret.ts';
+import type { Secret } from '../base/secret.ts';
 import type { Db, Tx } from '../db/db.ts';
-import { openWhole, type Place, sealWhole } from './envelope.ts';
+import { openWhole, type Place, randomKey, sealWhole } from './envelope.ts';
 import type { Ring } from './ring.ts';
 import { alarmed, type VaultContext } from './sealing.ts';
 
@@ -13,7 +12,7 @@ function placeOf(recording: RecordingId): Place {
 
 /** See `Vault.recordingKey`. */
 export async function createRecordingKey(ring: Ring, db: Db | Tx, recording: RecordingId): Promise<Secret> {
-  const key = new Secret(new Uint8Array(randomBytes(32)));
+  const key = randomKey();
   try {
     const sealed = sealWhole(ring.current(), placeOf(recording), key.reveal());
     await db.insertInto('recording_key').values({ recording_id: recording, sealed }).execute();

@@ -4,14 +4,23 @@
  *
  * New values are sealed under the newest version; older versions stay, because what they sealed stays.
  */
-import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
 import { record } from '../audit/audit.ts';
 import { utf8 } from '../base/bytes.ts';
 import { Secret } from '../base/secret.ts';
 import { check } from '../base/signals.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
-import { canonical, openUnder, openWhole, type Place, sealUnder, sealWhole, type VersionedKey } from './envelope.ts';
+import {
+  canonical,
+  openUnder,
+  openWhole,
+  type Place,
+  randomKey,
+  sealUnder,
+  sealWhole,
+  type VersionedKey,
+} from './envelope.ts';
 import { VaultError } from './errors.ts';
 import { readRootKey } from './root-key.ts';
 
@@ -85,7 +94,7 @@ async function proveRootKey(tx: Tx, rootKey: Secret): Promise<Uint8Array> {
 
 async function insertKey(tx: Tx, rootKey: Secret, version: number): Promise<void> {
   using wrapping = derive(rootKey, 'sallyport key ring v1');
-  using key = new Secret(new Uint8Array(randomBytes(32)));
+  using key = randomKey();
   await tx
     .insertInto('vault_kek')
     .values({ version, sealed: sealUnder(wrapping, keyAad(version), key.reveal()) })
@@ -106,7 +115,7 @@ const historyPlace: Place = { table: 'vault_key', row: 'history', account: '', k
 async function historyKey(tx: Tx, keys: ReadonlyMap<number, Secret>, newest: number): Promise<Secret> {
   const row = await tx.selectFrom('vault_key').select('sealed').where('name', '=', 'history').executeTakeFirst();
   if (row !== undefined) return openWhole((version) => keyOf(keys, version), historyPlace, row.sealed);
-  const key = new Secret(new Uint8Array(randomBytes(32)));
+  const key = randomKey();
   const sealed = sealWhole(keyOf(keys, newest), historyPlace, key.reveal());
   await tx.insertInto('vault_key').values({ name: 'history', sealed, public_key: null }).execute();
   return key;

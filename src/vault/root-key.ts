@@ -9,6 +9,7 @@ import { type FileHandle, link, open, realpath, unlink } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { randomKey } from './envelope.ts';
 import { VaultError } from './errors.ts';
 
 const keyLength = 32;
@@ -41,7 +42,7 @@ export async function createRootKey(path: string, dataDirectory: string): Promis
   });
   await refuseInside(join(folder, 'key'), path, dataDirectory);
   const draft = join(folder, `.root-key-${randomBytes(6).toString('hex')}`);
-  using key = new Secret(new Uint8Array(randomBytes(keyLength)));
+  using key = randomKey();
   try {
     await using file = await open(draft, 'wx', 0o400);
     await file.writeFile(key.reveal());

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import type { RecordingId } from '../../src/base/ids.ts';
 import { silent } from '../../src/base/log.ts';
+import { newId } from '../../src/base/new-id.ts';
 import { addKeyVersion, hold, openVault } from '../../src/vault/vault.ts';
 import { actor, intrude, never, vaultRoom } from './room.ts';
 
@@ -99,7 +101,7 @@ test('a new key version is used from the next start on; what older ones sealed s
   }
   const deks = await db.selectFrom('credential_dek').select('kek_version').execute();
   expect(deks.map((row) => row.kek_version)).toEqual([1, 1]);
-  expect([...sealed.slice(1, 5)]).toEqual([0, 0, 0, 2]);
+  expect(sealed.slice(1, 5)).toEqual(Uint8Array.of(0, 0, 0, 2));
   await expect(room.vault.openSealed('x', sealed)).rejects.toMatchObject({ code: 'vault.key-version-unknown' });
   expect(await room.events()).not.toContain('vault.credential.tampered');
 });
@@ -113,4 +115,12 @@ test('a closed vault opens nothing', async () => {
   await vault[Symbol.asyncDispose]();
   await expect(vault.openSealed('x', sealed)).rejects.toMatchObject({ code: 'vault.closed' });
   await expect(vault.sealBytes('x', Uint8Array.of(1))).rejects.toMatchObject({ code: 'vault.closed' });
+});
+
+test('a copy of a key that the vault hands out has a life of its own', async () => {
+  await using room = await vaultRoom();
+  const key = await room.vault.recordingKey(room.base.db, newId<RecordingId>());
+  using copy = key.copy();
+  key[Symbol.dispose]();
+  expect(copy.reveal().some((byte) => byte !== 0)).toBe(true);
 });

@@ -9,7 +9,7 @@ import { VaultError } from '../errors.ts';
 import { type CheckContext, check, usable } from './check.ts';
 import { classes, faultsOf, type PolicyRules } from './rules.ts';
 
-/** So many bytes, each value equally likely. In the product node's `randomBytes`. */
+/** So many bytes, each value equally likely, for the caller to keep and zero. In the product node's `randomBytes`. */
 export type RandomSource = (length: number) => Uint8Array;
 
 /** Draws whole numbers below a bound of at most 256, each equally likely: bytes beyond the last full multiple are dropped. */
@@ -19,7 +19,7 @@ export interface Draws extends Disposable {
 
 /** Draws over a pool of random bytes that is zeroed when it is disposed. */
 export function drawsFrom(random: RandomSource): Draws {
-  let pool = new Uint8Array(0);
+  let pool: Uint8Array = new Uint8Array(0);
   let at = 0;
   return {
     below: (bound) => {
@@ -28,7 +28,7 @@ export function drawsFrom(random: RandomSource): Draws {
       for (;;) {
         if (at === pool.length) {
           pool.fill(0);
-          pool = Uint8Array.from(random(256));
+          pool = random(256);
           at = 0;
         }
         const byte = pool[at++] ?? 0;
