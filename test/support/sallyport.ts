@@ -113,10 +113,19 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
 
 /** Processes of the product by what they are, from /proc: `keeper`, `gate`, `postgres`. */
 export function partsOf(supervisor: number): { readonly name: string; readonly pid: number }[] {
-  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean);
   return children.map((pid) => {
     const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    const name = argv.includes('keeper') ? 'keeper' : argv.includes('gate') ? 'gate' : argv.some((word) => /postgres/.test(word)) ? 'postgres' : 'other';
+    const name = argv.includes('keeper')
+      ? 'keeper'
+      : argv.includes('gate')
+        ? 'gate'
+        : argv.some((word) => /postgres/.test(word))
+          ? 'postgres'
+          : 'other';
     return { name, pid: Number(pid) };
   });
 }
