@@ -1,7 +1,8 @@
 /**
  * What the server's side of user authentication asks of whoever knows the people. The state machine (`server.ts`) speaks
  * the protocol and counts; an Authenticator decides. It may take its time (a second factor, an approval): nothing else
- * of this connection is read meanwhile, and the answers leave in the order of the requests.
+ * of this connection is read meanwhile, and the answers leave in the order of the requests. Every method heeds its
+ * signal, which fires when the grace time is over and when the client leaves.
  */
 import type { Clock } from '../../../base/clock.ts';
 import type { Secret } from '../../../base/secret.ts';

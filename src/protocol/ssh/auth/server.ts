@@ -75,11 +75,18 @@ export async function authenticate(
     probeMs: options.probeMs ?? 20,
     algorithms: options.algorithms ?? Object.keys(digestOf),
   };
+  // A client that leaves ends whatever is being asked on its behalf: an approval, a second factor.
+  const gone = new AbortController();
+  void transport.ended.then((end) =>
+    gone.abort(
+      end.kind === 'broken' ? new Ended('broken', wordsOf(end.error)) : new Ended('left', 'the client went away'),
+    ),
+  );
   using grace = deadline(signal, limits.graceMs, () => new Ended('grace', 'not authenticated in time'));
   const talk: Conversation = {
     transport,
     authenticator,
-    signal: grace.signal,
+    signal: AbortSignal.any([grace.signal, gone.signal]),
     clock: options.clock ?? systemClock,
     limits,
     user: undefined,
@@ -90,7 +97,9 @@ export async function authenticate(
   };
   try {
     return await converse(talk);
-  } catch (error) {
+  } catch (caught) {
+    // Whoever was asked may have put the signal's reason into an error of his own.
+    const error = !signal.aborted && talk.signal.aborted ? talk.signal.reason : caught;
     if (!(error instanceof Ended)) {
       if (!signal.aborted) void transport.disconnect(disconnectReason.byApplication, 'authentication is not available');
       throw error;

@@ -22,7 +22,7 @@ export interface PtyOptions {
 }
 
 export interface ExecOptions {
-  /** Sent as the command's input, then end of file. Without it the input is empty. */
+  /** Sent as the command's input, then end of file; a secret must live until then. Without it the input is empty. */
   readonly stdin?: Uint8Array | Secret;
   readonly pty?: PtyOptions;
   /** Bytes of both streams together before the command is given up. Default 1 MiB. */
@@ -70,6 +70,7 @@ export class SshClient implements AsyncDisposable {
   async exec(command: string, options: ExecOptions, signal: AbortSignal): Promise<ExecResult> {
     const parts: Record<Stream, Uint8Array[]> = { stdout: [], stderr: [] };
     const most = options.maxOutput ?? 1 << 20;
+    const input = options.stdin instanceof Secret ? options.stdin.reveal() : options.stdin;
     let received = 0;
     const channel = this.#create((stream, data) => {
       received += data.length;
@@ -84,7 +85,7 @@ export class SshClient implements AsyncDisposable {
     try {
       await this.#open(channel, signal);
       await this.#start(channel, { type: 'exec', command: Buffer.from(command) }, options.pty, signal);
-      void this.#feed(channel, options);
+      void this.#feed(channel, input, options.pty !== undefined);
       await orAborted(channel.closed, signal);
       return { stdout: concat(parts.stdout), stderr: concat(parts.stderr), exit: channel.exit };
     } finally {
@@ -162,11 +163,10 @@ export class SshClient implements AsyncDisposable {
   }
 
   /** The input of a command, then its end; a command that ends earlier just does not read it. */
-  async #feed(channel: Channel, options: ExecOptions): Promise<void> {
-    const { stdin } = options;
-    if (stdin !== undefined) await channel.write(stdin instanceof Secret ? stdin.reveal() : stdin);
+  async #feed(channel: Channel, input: Uint8Array | undefined, terminal: boolean): Promise<void> {
+    if (input !== undefined) await channel.write(input);
     // On a terminal an end of input that nobody asked for would hang up on the program.
-    if (stdin !== undefined || options.pty === undefined) channel.eof();
+    if (input !== undefined || !terminal) channel.eof();
   }
 
   /** Every message of the server, in order. What breaks the rules ends the connection. */

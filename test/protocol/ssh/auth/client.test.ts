@@ -186,6 +186,20 @@ test('a channel message during authentication is broken', async () => {
   await expect(answer).rejects.toMatchObject({ code: 'ssh.protocol' });
 });
 
+test('the packet that held the password is zeroed once it is queued', async () => {
+  const { client, server } = memoryTransports();
+  const given: Uint8Array[] = [];
+  const send = client.send.bind(client);
+  client.send = (payload) => {
+    given.push(payload);
+    send(payload);
+  };
+  void authenticate(server, people({ root: { password: 's3cret' } }), { refusalMs: 0 }, never);
+  expect(await logIn(client, 'root', { password: secret('s3cret') }, never)).toMatchObject({ accepted: true });
+  expect(given.every((payload) => !Buffer.from(payload).includes('s3cret'))).toBe(true);
+  expect(client.sent.some((payload) => Buffer.from(payload).includes('s3cret'))).toBe(true);
+});
+
 test('neither refusals nor errors hold the secret', async () => {
   const { answer } = await tryIn({ password: 'right' }, { password: secret('wr0ng-s3cret') });
   expect(JSON.stringify(answer)).not.toContain('wr0ng');

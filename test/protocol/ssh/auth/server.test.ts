@@ -215,6 +215,40 @@ test('a client that leaves, a network that breaks and a grace time that is over 
   expect(await late.outcome).toMatchObject({ why: 'grace' });
 });
 
+test('a client that leaves while somebody decides ends the deciding', async () => {
+  const { client, server } = memoryTransports();
+  const authenticator = people({});
+  const asked = Promise.withResolvers<void>();
+  authenticator.password = (_user, _password, signal) =>
+    new Promise((_resolve, reject) => {
+      asked.resolve();
+      signal.addEventListener('abort', () => reject(new Error('approval withdrawn')));
+    });
+  const outcome = authenticate(server, authenticator, {}, never);
+  client.send(encodeService('request', 'ssh-userauth'));
+  await client.next(never);
+  client.send(password('x'));
+  await asked.promise;
+  await client.disconnect(11, 'bye');
+  expect(await outcome).toMatchObject({ kind: 'ended', why: 'left' });
+});
+
+test('a password is zeroed once it was decided about', async () => {
+  const { client, server } = memoryTransports();
+  const authenticator = people({});
+  let seen: Uint8Array = new Uint8Array(0);
+  authenticator.password = async (_user, secret) => {
+    seen = secret.reveal();
+    expect(Buffer.from(seen).toString()).toBe('s3cret');
+    return { kind: 'accepted' };
+  };
+  const outcome = authenticate(server, authenticator, {}, never);
+  client.send(encodeService('request', 'ssh-userauth'));
+  client.send(password('s3cret'));
+  await outcome;
+  expect(seen).toEqual(new Uint8Array(6));
+});
+
 test('a failing authenticator is thrown, and the client is told only that it is not available', async () => {
   const { client, server } = memoryTransports();
   const authenticator = people({});
