@@ -76,6 +76,15 @@ test('data between the KEXINIT and the NEWKEYS of the peer is refused', () => {
   expect(codeThrown(() => server.receive(client.output()))).toBe('ssh.protocol');
 });
 
+test('a second KEXINIT within a re-exchange is refused', () => {
+  const { client, server } = connected();
+  client.machine.rekey();
+  server.receive(client.output());
+  Object.defineProperty(client.machine.keying, 'running', { value: false });
+  client.machine.keying.propose('us');
+  expect(codeThrown(() => server.receive(client.output()))).toBe('ssh.protocol');
+});
+
 test('so many bytes in one direction start one, whichever side counts them', () => {
   for (const side of ['client', 'server'] as const) {
     const pair = { client: new Side('client'), server: new Side('server') };
