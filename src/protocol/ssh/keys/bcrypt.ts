@@ -1,7 +1,7 @@
 /**
  * bcrypt_pbkdf, the key derivation of encrypted OpenSSH private keys (PROTOCOL.key). Only for reading such keys.
  *
- * A round costs about ten milliseconds; between rounds the event loop gets its turn, so that a large round count
+ * A round of a block costs ten to twenty milliseconds; between rounds the event loop gets its turn, so that a large round count
  * delays only the one who brought the key.
  */
 import { createHash } from 'node:crypto';

@@ -26,8 +26,8 @@ import type { PrivateKeyRefusal } from './private.ts';
 
 const magic = Buffer.from('openssh-key-v1\0', 'latin1');
 const longestPart = 32_768;
-/** `ssh-keygen -a` goes higher, at ten milliseconds a round and more; beyond this the key is a way to burn our time. */
-const mostRounds = 1000;
+/** `ssh-keygen -a` goes higher, at some thirty milliseconds a round; beyond this the key is a way to burn our time. */
+const mostRounds = 256;
 
 const ciphers: Readonly<Record<string, { readonly name: string; readonly key: number }>> = {
   'aes128-ctr': { name: 'aes-128-ctr', key: 16 },

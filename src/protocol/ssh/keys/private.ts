@@ -40,7 +40,7 @@ const curveOf: Readonly<Record<string, Curve>> = {
 
 /**
  * The private key in a file's text. `passphrase` is used only if the file is encrypted. Deriving a key from it takes
- * a third of a second with OpenSSH's default of 16 rounds.
+ * about half a second with OpenSSH's default of 16 rounds.
  */
 export async function parsePrivateKey(
   file: Secret,
