@@ -6,13 +6,15 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { ensurePackages, testPackages } from '../test/lab/install.ts';
 import { fullMachines } from '../test/lab/machine.ts';
 import { isWell, printSummary, type Step, summarize } from './test-reports.ts';
 
 const root = join(import.meta.dirname, '..');
-const env = { ...process.env, PATH: [join(root, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(delimiter) };
+// This node comes first: the tools of node_modules/.bin ask the path for one, and the machine's own may be older.
+const folders = [dirname(process.execPath), join(root, 'node_modules/.bin'), process.env['PATH'] ?? ''];
+const env = { ...process.env, PATH: folders.join(delimiter) };
 
 /** Runs a program of node_modules/.bin in the open; true if it ended with 0. */
 function runs(argv: readonly string[]): Promise<boolean> {
