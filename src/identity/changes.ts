@@ -11,7 +11,7 @@ import type { Secret } from '../base/secret.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
 import { fingerprint, parseKeyLine } from '../protocol/ssh/ssh.ts';
 import { IdentityError } from './errors.ts';
-import { checkPassword, hashPassword, weakness } from './password.ts';
+import { hashPassword, weakness } from './password.ts';
 import { type User, userNamed } from './users.ts';
 
 /** NOTIFY channel: what somebody may do has changed; running sessions are to be looked at again. */
@@ -36,23 +36,6 @@ export async function setPassword(
   const hash = await hashPassword(password);
   await inTransaction(db, (tx) => storePassword(tx, user, hash, options.mustChange, actor));
   return undefined;
-}
-
-/** The user's own change: the present password is asked for, and the new one must be another. */
-export async function changePassword(
-  db: Db,
-  name: string,
-  present: Secret,
-  next: Secret,
-  actor: Actor,
-): Promise<Refusal<'identity.password-weak' | 'identity.password-wrong'> | undefined> {
-  const user = await mustFind(db, name);
-  const row = await db.selectFrom('users').select('password_hash').where('id', '=', user.id).executeTakeFirstOrThrow();
-  if (!(await checkPassword(present, row.password_hash ?? undefined))) {
-    return refuse('identity.password-wrong', 'the present password is wrong');
-  }
-  if (present.equals(next)) return refuse('identity.password-weak', 'the same password again');
-  return await setPassword(db, name, next, { mustChange: false }, actor);
 }
 
 /** Writes a hash. For this room only: nobody else has one. */

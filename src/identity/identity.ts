@@ -5,7 +5,6 @@
 export {
   accessChanged,
   addKey,
-  changePassword,
   notifyAccessChanged,
   removeKey,
   setDisabled,

@@ -13,6 +13,8 @@ const cost = { memory: 65_536, passes: 3, parallelism: 1 } as const;
 const saltLength = 16;
 const tagLength = 32;
 const leastCharacters = 12;
+/** What remains of a password without the name in it must carry it alone. */
+const leastBesidesName = 10;
 /** Longer ones are refused before any hashing. */
 const mostBytes = 1024;
 
@@ -52,9 +54,8 @@ export function weakness(password: Secret, name: string): Refusal<'identity.pass
   const bare = folded.replace(/[^\p{L}\p{N}]/gu, '');
   const own = name.toLowerCase();
   const local = own.split('@')[0] ?? own;
-  // What remains besides the name must carry the password alone.
   for (const part of [own, local]) {
-    if (part.length >= 3 && folded.includes(part) && folded.replaceAll(part, '').length < leastCharacters - 4) {
+    if (part.length >= 3 && folded.includes(part) && folded.replaceAll(part, '').length < leastBesidesName) {
       return refuse('identity.password-weak', 'little more than the name');
     }
   }

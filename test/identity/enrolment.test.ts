@@ -132,6 +132,6 @@ test.each<readonly [string, string, boolean]>([
   ['seven geese over Ulm', 'alice', false],
   ['ein längerer Satz', 'al', false],
   ['x'.repeat(2000), 'alice', true],
-])('%j is too weak for %s: %s', (text, name, weak) => {
+])('%.30s is too weak for %s: %s', (text, name, weak) => {
   expect(weakness(Secret.fromText(text), name) !== undefined).toBe(weak);
 });

@@ -3,6 +3,8 @@ import { generate } from 'otplib';
 import { expect, test } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
 import {
+  barOf,
+  enrolTotp,
   knowsKey,
   removeTotp,
   setDisabled,

@@ -1,0 +1,203 @@
+/** `estate.yaml`: read strictly, applied whole or not at all, and twice changes nothing. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { grantsOf } from '../../src/access/access.ts';
+import { tail } from '../../src/audit/audit.ts';
+import { targets } from '../../src/estate/estate.ts';
+import { users } from '../../src/identity/identity.ts';
+import { applyEstate } from '../../src/keeper/apply.ts';
+import { readEstate } from '../../src/keeper/estate-file.ts';
+import { generateKeyPair } from '../../src/protocol/ssh/ssh.ts';
+import { accountsOf } from '../../src/vault/vault.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+
+const actor = { kind: 'operator', name: 'test' } as const;
+const keep = { actor, dryRun: false, prune: false };
+let base: TestDatabase;
+let text: string;
+
+beforeAll(async () => {
+  base = await testDatabase();
+  const alice = (await generateKeyPair('ed25519', 'alice@laptop')).line;
+  const host = (await generateKeyPair('ed25519')).line;
+  text = `
+policies:
+  - { name: Short, copyOf: Standard, rules: { length: { min: 16, max: 20 } } }
+groups:
+  - { name: admins, description: those who may everything }
+users:
+  - name: alice
+    displayName: Alice
+    roles: [administrator]
+    groups: [admins]
+    keys: ["${alice}"]
+    expires: 2030-01-01
+    sources: [192.0.2.0/24]
+  - { name: bob }
+targets:
+  - name: web-01
+    address: 192.0.2.1
+    services:
+      - { hostKeys: ["web-01 ${host}"] }
+      - { name: alt, port: 2222, hostKeyPolicy: first-use }
+  - { name: db-01, address: db-01.example }
+targetGroups:
+  - { name: all, targets: [web-01, db-01] }
+accounts:
+  - { name: root@web-01, policy: Short, connector: linux-chpasswd, admin: admin@web-01, rotateAfterSession: true }
+  - { name: admin@web-01 }
+  - { name: root@db-01 }
+grants:
+  - name: admins everywhere
+    group: admins
+    targetGroups: [all]
+    frames:
+      - zone: Europe/Berlin
+        periods:
+          - { weekdays: [mon, tue, wed, thu, fri], start: "08:00", end: "18:00" }
+  - { name: root, group: admins, accounts: [root@web-01], subprotocols: [shell, sftp], recordContent: true }
+`;
+});
+afterAll(async () => await base[Symbol.asyncDispose]());
+
+async function count(): Promise<number[]> {
+  const { db } = base;
+  return [
+    (await users(db)).length,
+    (await targets(db)).length,
+    (await accountsOf(db)).length,
+    (await grantsOf(db)).length,
+  ];
+}
+
+test('a dry run tells the truth and leaves nothing', async () => {
+  const { changes } = await applyEstate(base.db, readEstate(text), { ...keep, dryRun: true });
+  expect(changes).toHaveLength(12);
+  expect(changes.every(({ change }) => change === 'created')).toBe(true);
+  expect(await count()).toEqual([0, 0, 0, 0]);
+  expect(await tail(base.db, { after: 0, limit: 10 })).toEqual([]);
+});
+
+test('it is applied once; the second time nothing changes and nothing is audited', async () => {
+  await applyEstate(base.db, readEstate(text), keep);
+  expect(await count()).toEqual([2, 2, 3, 2]);
+  const events = await tail(base.db, { after: 0, limit: 1000 });
+  expect(events.at(-1)).toMatchObject({ type: 'estate.applied', details: { created: 12, changed: 0, removed: 0 } });
+  const again = await applyEstate(base.db, readEstate(text), keep);
+  expect(again.changes.filter(({ change }) => change !== 'same')).toEqual([]);
+  expect(again.unmentioned).toEqual([]);
+  expect(await tail(base.db, { after: 0, limit: 1000 })).toHaveLength(events.length);
+});
+
+test('a change names its fields', async () => {
+  const changed = text
+    .replace('192.0.2.1\n', '192.0.2.9\n')
+    .replace('[shell, sftp]', '[shell]')
+    .replace('groups: [admins]', 'groups: []');
+  const { changes } = await applyEstate(base.db, readEstate(changed), { ...keep, dryRun: true });
+  expect(changes.filter(({ change }) => change !== 'same')).toEqual([
+    { object: 'user', name: 'alice', change: 'changed', fields: ['groups'] },
+    { object: 'target', name: 'web-01', change: 'changed', fields: ['address'] },
+    { object: 'grant', name: 'root', change: 'changed', fields: ['subprotocols'] },
+  ]);
+});
+
+test('an error anywhere undoes everything', async () => {
+  const before = await count();
+  const broken = text
+    .replace('- { name: bob }', '- { name: bob }\n  - { name: carol }')
+    .replace('accounts: [root@web-01]', 'accounts: [root@nowhere]');
+  await expect(applyEstate(base.db, readEstate(broken), keep)).rejects.toMatchObject({ code: 'access.grant-invalid' });
+  expect(await count()).toEqual(before);
+});
+
+test('what the file does not mention is reported, and removed only when told to prune', async () => {
+  const less = text
+    .replace('  - { name: bob }\n', '')
+    .replace('  - { name: root@db-01 }\n', '')
+    .replace(/ {2}- \{ name: root, group.*\n/, '');
+  const dry = await applyEstate(base.db, readEstate(less), { ...keep, dryRun: true });
+  expect(dry.unmentioned).toEqual(['user bob', 'account root@db-01', 'grant root']);
+  expect(dry.changes.filter(({ change }) => change === 'removed')).toEqual([]);
+  const pruned = await applyEstate(base.db, readEstate(less), { ...keep, prune: true });
+  expect(
+    pruned.changes
+      .filter(({ change }) => change !== 'same')
+      .map(({ object, name, change }) => `${object} ${name} ${change}`),
+  ).toEqual(['grant root removed', 'account root@db-01 removed', 'user bob removed']);
+  expect(await count()).toEqual([1, 2, 2, 1]);
+  expect(
+    (await applyEstate(base.db, readEstate(less), { ...keep, prune: true })).changes.every(
+      ({ change }) => change === 'same',
+    ),
+  ).toBe(true);
+});
+
+test('nobody prunes the last administrator away', async () => {
+  const prune = { ...keep, prune: true };
+  await expect(applyEstate(base.db, readEstate('{}'), prune)).rejects.toMatchObject({
+    code: 'identity.last-administrator',
+  });
+  expect(await count()).toEqual([1, 2, 2, 1]);
+});
+
+test.each<readonly [string, string, string, RegExp]>([
+  [
+    'an unknown key',
+    'users:\n  - name: alice\n    nmae: x\n',
+    'keeper.estate-invalid',
+    /line 3, users\[0\]\.nmae: unknown key/,
+  ],
+  ['an unknown list', 'user: []\n', 'keeper.estate-invalid', /line 1, user: unknown key/],
+  [
+    'a wrong type',
+    'targets:\n  - name: web-01\n    address: 5\n',
+    'keeper.estate-invalid',
+    /line 3, targets\[0\]\.address: must be string/,
+  ],
+  ['a missing key', 'grants:\n  - name: g\n', 'keeper.estate-invalid', /line 2, grants\[0\]: .*group/],
+  [
+    'an unknown role',
+    'users:\n  - { name: a, roles: [root] }\n',
+    'keeper.estate-invalid',
+    /line 2, users\[0\]\.roles\[0\]/,
+  ],
+  [
+    'a name twice',
+    'groups:\n  - name: a\n  - name: a\n',
+    'keeper.estate-invalid',
+    /line 3, groups\[1\]\.name: declared twice/,
+  ],
+  ['a name that nobody can type', 'users:\n  - name: Al ice\n', 'keeper.estate-invalid', /line 2, users\[0\]\.name/],
+  [
+    'a date that is none',
+    'users:\n  - { name: a, expires: 2026-13-01 }\n',
+    'keeper.estate-invalid',
+    /users\[0\]\.expires/,
+  ],
+  [
+    'a host key that is none',
+    'targets:\n  - { name: t, address: a, services: [{ hostKeys: [nonsense] }] }\n',
+    'keeper.estate-invalid',
+    /line 2, targets\[0\]: a host key/,
+  ],
+  ['the same key twice in YAML', 'users: []\nusers: []\n', 'keeper.estate-invalid', /unique/],
+  ['no YAML', 'users: [\n', 'keeper.estate-invalid', /./],
+  ['a password', 'users:\n  - name: alice\n    password: hunter2\n', 'keeper.estate-secret', /line 3, key password/],
+  [
+    'a secret in settings',
+    'accounts:\n  - name: root@t\n    settings:\n      token: hunter2\n',
+    'keeper.estate-secret',
+    /line 4, key token/,
+  ],
+  [
+    'a private key anywhere',
+    'groups:\n  - name: a\n    description: "-----BEGIN OPENSSH PRIVATE KEY-----"\n',
+    'keeper.estate-secret',
+    /line 3, a private key/,
+  ],
+])('%s is refused by line and path, and never repeated', (_, file, code, words) => {
+  const refused = (): unknown => readEstate(file);
+  expect(refused).toThrow(words);
+  expect(refused).toThrow(expect.objectContaining({ code }));
+  expect(refused).not.toThrow(/hunter2/);
+});
