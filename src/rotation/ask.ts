@@ -65,7 +65,7 @@ export async function verifyStored(
   signal: AbortSignal,
 ): Promise<VerifyAnswer> {
   using credential = await context.vault.openVersion(subject.account.id, sigkey, 'verification', actor);
-  return verifyValue(context, subject, credential, signal);
+  return await verifyValue(context, subject, credential, signal);
 }
 
 /** By whose value a change is performed: the administrator's current one, or the account's own `sigkey`. */

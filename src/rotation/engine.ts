@@ -51,7 +51,7 @@ export async function rotateAccount(
   const held = await holdIfFree(context, subject);
   if (held === 'in-use') return skipped(context, subject, 'in-use', actor);
   await using _ = held;
-  return randomize(context, subject, question.fold.root, lease, { trigger, actor }, lease.signal);
+  return await randomize(context, subject, question.fold.root, lease, { trigger, actor }, lease.signal);
 }
 
 async function randomize(

@@ -45,7 +45,7 @@ export async function recordKnown(
     const code = asked.answer === 'rejected' ? 'rotation.credential-rejected' : 'rotation.credential-unchecked';
     return { ...turnDown(code, asked.words), class: asked.class };
   }
-  return write(context, subject, lease, credential, asked, { actor, started });
+  return await write(context, subject, lease, credential, asked, { actor, started });
 }
 
 async function write(

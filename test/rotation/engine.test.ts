@@ -2,52 +2,21 @@
 import { expect, test } from 'vitest';
 import { isRefusal } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
-import type { Answer, Job } from '../../src/rotation/connectors/job.ts';
-import type { RunConnector } from '../../src/rotation/connectors/run.ts';
+import type { Answer } from '../../src/rotation/connectors/job.ts';
 import type { Account } from '../../src/vault/vault.ts';
-import { never, nowhere, operator, passwordOf, type RotationRoom, rotationRoom } from './room.ts';
-
-const yes: Answer = { outcome: 'confirmed', class: 'none', words: '' };
-
-/** A target that has one password and does what a script says when it is asked to change it. */
-class Target {
-  live: string;
-  reachable = true;
-  readonly jobs: Job['operation'][] = [];
-  onChange: (next: string) => Answer = (next) => {
-    this.live = next;
-    return yes;
-  };
-  constructor(live: string) {
-    this.live = live;
-  }
-  readonly run: RunConnector = async (job) => {
-    this.jobs.push(job.operation);
-    if (!this.reachable)
-      return {
-        outcome: job.operation === 'verify' ? 'unknown' : 'unsent',
-        class: 'unreachable-timeout',
-        words: 'silence',
-      };
-    const password = passwordOf(job);
-    if (job.operation === 'verify')
-      return password === this.live
-        ? { outcome: 'accepted', class: 'none', words: '' }
-        : { outcome: 'rejected', class: 'authentication', words: 'no' };
-    return job.operation === 'change' ? this.onChange(password ?? '') : yes;
-  };
-}
+import { never, nowhere, operator, type RotationRoom, rotationRoom } from './room.ts';
+import { ScriptedTarget, yes } from './target.ts';
 
 interface Scene extends AsyncDisposable {
   readonly room: RotationRoom;
-  readonly target: Target;
+  readonly target: ScriptedTarget;
   readonly account: Account;
 }
 
 const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 60_000 };
 
 async function scene(seeded = true): Promise<Scene> {
-  const target = new Target('first-Value-9');
+  const target = new ScriptedTarget('first-Value-9');
   const room = await rotationRoom({ run: target.run, timing });
   await room.target(nowhere);
   await room.account({ name: 'admin@box', kind: 'password' });
@@ -122,7 +91,7 @@ test('the value is durable in vault and ledger before the connector hears of it'
 
 interface Fault {
   readonly name: string;
-  readonly change: (target: Target, next: string) => Answer;
+  readonly change: (target: ScriptedTarget, next: string) => Answer;
   readonly status: 'confirmed' | 'failed' | 'uncertain';
   /** Whether the target has the new value afterwards. */
   readonly current: 'old' | 'new';

@@ -151,7 +151,7 @@ export async function runAsRoot(
 ): Promise<Ran> {
   const parts = root.password === undefined ? [input] : [root.password.reveal(), utf8('\n'), input];
   using whole = new Secret(concat(parts));
-  return run(client, `exec ${root.prefix}${command}`, whole, signal);
+  return await run(client, `exec ${root.prefix}${command}`, whole, signal);
 }
 
 /** One word for the shell, whatever is in it. */

@@ -1,0 +1,126 @@
+/** linux-chpasswd on a machine with real PAM, shadow, sudo and sshd. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Secret } from '../../src/base/secret.ts';
+import { linuxChpasswd } from '../../src/rotation/connectors/linux-chpasswd.ts';
+import { fullMachines, type Machine } from '../lab/machine.ts';
+import { conformance, type Value } from '../rotation/connectors/conformance.ts';
+import { accountsMachine, ask, password, passwords, placeOf, work } from '../rotation/connectors/machine.ts';
+
+describe.runIf(fullMachines)('linux-chpasswd', () => {
+  let machine: Machine;
+  beforeAll(async () => {
+    machine = await accountsMachine('chpasswd');
+  });
+  afterAll(async () => machine?.[Symbol.asyncDispose]());
+
+  const value = (text: string): Value => ({
+    fresh: { kind: 'password', secret: Secret.fromText(text) },
+    login: password(text),
+  });
+  const set = async (user: string, text: string): Promise<void> => {
+    const ran = await machine.exec(['chpasswd'], { input: `${user}:${text}\n` });
+    expect(ran.code).toBe(0);
+  };
+  const connector = 'linux-chpasswd';
+  const verify = (user: string, credential: ReturnType<typeof password>) =>
+    ask({ connector, operation: 'verify', place: placeOf(machine), login: { user, credential } });
+
+  conformance({
+    connector,
+    machine: () => machine,
+    draw: async () => value(`Drawn-${randomBytes(9).toString('base64url')}`),
+    plant: async (user) => {
+      const text = `Planted-${randomBytes(9).toString('base64url')}`;
+      await set(user, text);
+      return value(text);
+    },
+    forbid: async () => {
+      const before = await machine.readFile('/etc/pam.d/chpasswd');
+      await machine.putFile('/etc/pam.d/chpasswd', 'password requisite pam_deny.so\n', { mode: '0644' });
+      return {
+        [Symbol.asyncDispose]: async () => machine.putFile('/etc/pam.d/chpasswd', before, { mode: '0644' }),
+      };
+    },
+  });
+
+  test('nasty characters arrive as they are', async () => {
+    for (const text of [
+      `'";$(id)\`id\`\\`,
+      ' leading and trailing ',
+      'root:x',
+      'ümläut €',
+      '-e %s \\n',
+      '#!&|<>*?[]{}~',
+      '$6$x$y',
+    ]) {
+      const { fresh, login } = value(text);
+      const what = work(placeOf(machine), 'app', 'asking', password(passwords.asking));
+      expect(await ask({ connector, operation: 'change', work: what, fresh }), text).toMatchObject({
+        outcome: 'confirmed',
+      });
+      expect(await verify('app', login), text).toMatchObject({ outcome: 'accepted' });
+    }
+  });
+
+  test('a value with a line end is never sent: it would be a second record', async () => {
+    await set('plain', passwords.plain);
+    const { fresh } = value('x\nplain:taken-over');
+    const what = work(placeOf(machine), 'app', 'root', password(passwords.root));
+    await ask({ connector, operation: 'change', work: what, fresh });
+    expect(await verify('plain', password(passwords.plain))).toMatchObject({ outcome: 'accepted' });
+  });
+
+  test('root changes itself', async () => {
+    const { fresh, login } = value('Root.Pass-2');
+    const what = work(placeOf(machine), 'root', 'root', password(passwords.root));
+    expect(await ask({ connector, operation: 'change', work: what, fresh })).toMatchObject({ outcome: 'confirmed' });
+    expect(await verify('root', login)).toMatchObject({ outcome: 'accepted' });
+    await set('root', passwords.root);
+  });
+
+  test('a locked account is told apart by the administrator, and an expired one may still be changed', async () => {
+    const what = work(placeOf(machine), 'app', 'root', password(passwords.root));
+    await machine.exec(['passwd', '-l', 'app']);
+    expect(await ask({ connector, operation: 'precheck', work: what })).toMatchObject({
+      outcome: 'unsent',
+      class: 'locked',
+    });
+    await machine.exec(['passwd', '-u', 'app']);
+    await machine.exec(['chage', '-d', '0', 'app']);
+    const { fresh, login } = value('After.Expiry-1');
+    expect(await ask({ connector, operation: 'change', work: what, fresh })).toMatchObject({ outcome: 'confirmed' });
+    expect(await verify('app', login)).toMatchObject({ outcome: 'accepted' });
+  });
+
+  test('a change that does not end is ended by the target itself, and is uncertain', async () => {
+    const before = await machine.readFile('/etc/pam.d/chpasswd');
+    await machine.putFile('/etc/pam.d/chpasswd', 'password requisite pam_exec.so quiet /usr/bin/sleep 600\n', {
+      mode: '0644',
+    });
+    const what = { ...work(placeOf(machine), 'app', 'root', password(passwords.root)), targetSeconds: 1 };
+    const answer = await ask({ connector, operation: 'change', work: what, fresh: value('Never.Set-1').fresh });
+    await machine.putFile('/etc/pam.d/chpasswd', before, { mode: '0644' });
+    expect(answer).toMatchObject({ outcome: 'uncertain', class: 'timeout' });
+    expect((await machine.exec(['pgrep', '-x', 'chpasswd'])).code).toBe(1);
+  });
+
+  test('names that are not login names are refused', () => {
+    for (const name of ['a:b', 'a\nb', '', 'a b', '-x', "a'b", '$(id)', 'a/b', 'é', 'x'.repeat(40)])
+      expect(linuxChpasswd.faultOfName(name), name).toContain('no login name');
+    for (const name of ['root', 'svc_app', 'Web.Admin-2', 'host$'])
+      expect(linuxChpasswd.faultOfName(name), name).toBeUndefined();
+  });
+
+  test('sshd and sudo wrote no value into their logs', async () => {
+    const { fresh } = value('Canary-Value-42');
+    const what = work(placeOf(machine), 'app', 'asking', password(passwords.asking));
+    await ask({ connector, operation: 'change', work: what, fresh });
+    const logs = await machine.exec([
+      'sh',
+      '-c',
+      'grep -rsl -e Canary-Value-42 -e Asking.Pass-1 /var/log /home /root /tmp; true',
+    ]);
+    expect([logs.stdout, machine.sshdLog().includes('Canary-Value-42')]).toEqual(['', false]);
+  });
+});

@@ -1,0 +1,109 @@
+/** ssh-key on a machine with a real sshd. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fullMachines, type Machine } from '../lab/machine.ts';
+import { conformance } from '../rotation/connectors/conformance.ts';
+import { accountsMachine, ask, pair, password, passwords, placeOf, work } from '../rotation/connectors/machine.ts';
+
+const file = '/home/app/.ssh/authorized_keys';
+
+describe.runIf(fullMachines)('ssh-key', () => {
+  let machine: Machine;
+  beforeAll(async () => {
+    machine = await accountsMachine('sshkeys', { app: [(await pair('first')).line] });
+  });
+  afterAll(async () => machine?.[Symbol.asyncDispose]());
+  const connector = 'ssh-key';
+  const verify = (login: Awaited<ReturnType<typeof pair>>['login'], user = 'app') =>
+    ask({ connector, operation: 'verify', place: placeOf(machine), login: { user, credential: login } });
+  const write = async (content: string): Promise<void> =>
+    machine.putFile(file, content, { owner: 'app', mode: '0600' });
+
+  conformance({
+    connector,
+    machine: () => machine,
+    draw: async () => {
+      const { publicKey, login } = await pair('drawn');
+      return { fresh: { kind: 'ssh-key', publicKey }, login };
+    },
+    plant: async () => {
+      const { publicKey, login, line } = await pair('planted');
+      await write(`${line}\n`);
+      return { fresh: { kind: 'ssh-key', publicKey }, login };
+    },
+    forbid: async () => {
+      await machine.exec(['chmod', '0500', '/home/app/.ssh']);
+      return {
+        [Symbol.asyncDispose]: async () => {
+          await machine.exec(['chmod', '0700', '/home/app/.ssh']);
+        },
+      };
+    },
+  });
+
+  test('an account changes its own key: new in, proven, old out, foreign lines byte for byte', async () => {
+    const [old, fresh, foreign] = [await pair('old'), await pair('new'), await pair('someone else')];
+    const around = [
+      `# kept for the auditors\r\n\r\n  restrict,command="echo \\"hi\\" ssh-ed25519 x" ${foreign.line}\r\n`,
+      `cert-authority ssh-ed25519 AAAA broken line\n\tno key at all`,
+    ] as const;
+    await write(`${around[0]}from="127.0.0.0/8",no-pty ${old.line}\n${around[1]}`);
+    await machine.exec(['chmod', '0640', file]);
+    const self = work(placeOf(machine), 'app', 'app', old.login);
+    expect(await ask({ connector, operation: 'precheck', work: self })).toMatchObject({ outcome: 'confirmed' });
+    const change = { kind: 'ssh-key', publicKey: fresh.publicKey, replaces: old.publicKey } as const;
+    expect(await ask({ connector, operation: 'change', work: self, fresh: change })).toMatchObject({
+      outcome: 'confirmed',
+    });
+    expect([await verify(fresh.login), await verify(old.login)]).toMatchObject([
+      { outcome: 'accepted' },
+      { outcome: 'accepted' },
+    ]);
+    const after = work(placeOf(machine), 'app', 'app', fresh.login);
+    expect(await ask({ connector, operation: 'retire', work: after, former: [old.publicKey] })).toMatchObject({
+      outcome: 'confirmed',
+    });
+    expect([await verify(fresh.login), await verify(old.login)]).toMatchObject([
+      { outcome: 'accepted' },
+      { outcome: 'rejected' },
+    ]);
+    const content = await machine.readFile(file);
+    const first = content.slice(0, content.indexOf('\n') + 1);
+    expect(first).toContain('from="127.0.0.0/8",no-pty ssh-ed25519 ');
+    expect(content.slice(first.length)).toBe(`${around[0]}${around[1]}`);
+    const { stdout } = await machine.exec(['stat', '-c', '%a %U %G', file]);
+    expect(stdout.trim()).toBe('640 app app');
+    expect((await machine.exec(['ls', '-A', '/home/app/.ssh'])).stdout.trim()).toBe('authorized_keys');
+  });
+
+  test('a symbolic link in the account home does not lead the administrator', async () => {
+    await machine.exec(['sh', '-c', `rm -f ${file} && ln -s /etc/shadow ${file}`]);
+    const before = await machine.readFile('/etc/shadow');
+    const { publicKey } = await pair('lured');
+    const what = work(placeOf(machine), 'app', 'root', password(passwords.root));
+    const answer = await ask({ connector, operation: 'change', work: what, fresh: { kind: 'ssh-key', publicKey } });
+    expect(answer.outcome).not.toBe('confirmed');
+    expect(await machine.readFile('/etc/shadow')).toBe(before);
+    await machine.exec(['rm', '-f', file]);
+  });
+
+  test('an account without any key file gets one that sshd takes', async () => {
+    await machine.exec(['rm', '-rf', '/home/app/.ssh']);
+    const { publicKey, login } = await pair('the first one');
+    const what = work(placeOf(machine), 'app', 'nopass', password(passwords.nopass));
+    expect(
+      await ask({ connector, operation: 'change', work: what, fresh: { kind: 'ssh-key', publicKey } }),
+    ).toMatchObject({ outcome: 'confirmed' });
+    expect(await verify(login)).toMatchObject({ outcome: 'accepted' });
+  });
+
+  test('doing it twice adds one line', async () => {
+    const { publicKey } = await pair('once');
+    const what = work(placeOf(machine), 'app', 'root', password(passwords.root));
+    for (const _ of [1, 2])
+      expect(
+        await ask({ connector, operation: 'change', work: what, fresh: { kind: 'ssh-key', publicKey } }),
+      ).toMatchObject({ outcome: 'confirmed' });
+    const content = await machine.readFile(file);
+    expect(content.split(Buffer.from(publicKey).toString('base64'))).toHaveLength(2);
+  });
+});

@@ -1,0 +1,72 @@
+/** What the tests of both connectors share: a machine with the accounts they need, and the connector in its own process. */
+import { generateKeyPair, parsePrivateKey, signerFromPrivateKey } from '../../../src/protocol/ssh/ssh.ts';
+import { isRefusal } from '../../../src/base/errors.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import type { LoginCredential, Place, Work } from '../../../src/rotation/connectors/connector.ts';
+import type { Answer, Job } from '../../../src/rotation/connectors/job.ts';
+import { processRunner } from '../../../src/rotation/connectors/run.ts';
+import { type Machine, startMachine } from '../../lab/machine.ts';
+import { never } from '../room.ts';
+
+export const passwords = {
+  root: 'Root.Pass-1',
+  nopass: 'Nopass.Pass-1',
+  asking: 'Asking.Pass-1',
+  plain: 'Plain.Pass-1',
+  app: 'App.Pass-1',
+};
+
+export async function accountsMachine(
+  name: string,
+  keys: Readonly<Record<string, readonly string[]>> = {},
+): Promise<Machine> {
+  const lines = (user: string) => (keys[user] === undefined ? {} : { authorizedKeys: keys[user] });
+  return startMachine({
+    name,
+    users: [
+      { name: 'root', password: passwords.root, ...lines('root') },
+      { name: 'nopass', password: passwords.nopass, sudo: 'nopasswd', ...lines('nopass') },
+      { name: 'asking', password: passwords.asking, sudo: 'password', ...lines('asking') },
+      { name: 'plain', password: passwords.plain, ...lines('plain') },
+      { name: 'app', password: passwords.app, ...lines('app') },
+    ],
+    sshd: ['PermitRootLogin yes', 'MaxStartups 100'],
+  });
+}
+
+export function placeOf(machine: Machine, at: { address: string; port: number } = machine): Place {
+  return {
+    address: at.address,
+    port: at.port,
+    hostKeys: machine.hostKeys.map((line) => new Uint8Array(Buffer.from(line.split(' ')[1] ?? '', 'base64'))),
+  };
+}
+
+export function password(text: string): LoginCredential {
+  return { kind: 'password', secret: Secret.fromText(text) };
+}
+
+export interface Pair {
+  readonly line: string;
+  readonly publicKey: Uint8Array;
+  readonly login: LoginCredential;
+}
+
+export async function pair(comment: string): Promise<Pair> {
+  const { privateKeyOpenSsh, publicKey, line } = await generateKeyPair('ed25519', comment);
+  const key = await parsePrivateKey(privateKeyOpenSsh, undefined, never);
+  if (isRefusal(key)) throw new Error(key.reason);
+  return { line, publicKey, login: { kind: 'ssh-key', signer: signerFromPrivateKey(key.key) } };
+}
+
+export function work(place: Place, account: string, user: string, credential: LoginCredential): Work {
+  const mode = user === account ? 'self' : 'admin';
+  return { place, account, by: { mode, login: { user, credential } }, targetSeconds: 5, settings: {} };
+}
+
+const runner = processRunner();
+
+/** Runs a job in a connector process. */
+export async function ask(job: Job, deadlineMs = 20_000): Promise<Answer> {
+  return runner(job, { deadlineMs }, never);
+}
