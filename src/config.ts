@@ -77,10 +77,15 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const file = path === undefined ? {} : readFile(path);
   const ssh = (file['ssh'] ?? {}) as Record<string, unknown>;
   const listen = flags.sshListen ?? env['SALLYPORT_SSH_LISTEN'];
+  const pathOf = (flag: string | undefined, name: string, key: string, usual: string): string => {
+    const given = flag ?? env[name] ?? file[key] ?? usual;
+    if (typeof given !== 'string') throw new ConfigError('config.invalid', `${key} must be a path`);
+    return resolve(given);
+  };
   const settings: Record<string, unknown> = {
     ...file,
-    data: resolve(String(flags.data ?? env['SALLYPORT_DATA'] ?? file['data'] ?? defaultData(env))),
-    rootKey: resolve(String(flags.rootKey ?? env['SALLYPORT_ROOT_KEY'] ?? file['rootKey'] ?? defaultRootKey(env))),
+    data: pathOf(flags.data, 'SALLYPORT_DATA', 'data', defaultData(env)),
+    rootKey: pathOf(flags.rootKey, 'SALLYPORT_ROOT_KEY', 'rootKey', defaultRootKey(env)),
     ssh: { address: '127.0.0.1', port: 2222, ...ssh, ...(listen === undefined ? {} : parseListen(listen)) },
     gates: Number(flags.gates ?? env['SALLYPORT_GATES'] ?? file['gates'] ?? 1),
     drainSeconds: Number(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),

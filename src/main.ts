@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import type { Running } from './supervisor/supervisor.ts';
 import { type Config, defaultData, type Flags, readConfig } from './config.ts';
 
 // Halves the time to the first line of work. The folder belongs to whoever installed; where it cannot be written, so be it.
@@ -46,7 +47,7 @@ async function start(flags: Flags): Promise<void> {
 }
 
 /** What a person who just started Sallyport needs to know. */
-function announce(config: Config, running: import('./supervisor/supervisor.ts').Running): void {
+function announce(config: Config, running: Running): void {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const at = running.ssh[0];
   say(`Sallyport ${version} is up.`);

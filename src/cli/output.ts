@@ -29,7 +29,7 @@ function heading(name: string): string {
 function cell(value: unknown): string {
   if (value === undefined || value === null) return '-';
   if (Array.isArray(value)) return value.length === 0 ? '-' : plain(value.join(', '));
-  return plain(typeof value === 'object' ? JSON.stringify(value) : String(value));
+  return plain(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
 /** Prints a list: JSON as one array, or a table, or a sentence where there is nothing. */

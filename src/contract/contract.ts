@@ -1,6 +1,6 @@
 /** The door of the contract: the table of routes, the typed client, and the check on the side that answers. */
 import { connect } from 'node:net';
-import type { Static } from 'typebox';
+import type { Static, TSchema } from 'typebox';
 import { codeOf, defineErrors, type Refusal, SallyportError } from '../base/errors.ts';
 import { type Answerer, checkFields, Line } from '../link/link.ts';
 import { type RouteName, type Routes, routes } from './routes.ts';
@@ -30,7 +30,7 @@ export class ContractError extends SallyportError<keyof typeof contractErrors> {
 
 export type Fields<N extends RouteName> = Static<Routes[N]['ask']>;
 export type Reply<N extends RouteName> = Static<Routes[N]['answer']>;
-export type Part<N extends RouteName> = Routes[N] extends { readonly parts?: infer P extends import('typebox').TSchema }
+export type Part<N extends RouteName> = Routes[N] extends { readonly parts?: infer P extends TSchema }
   ? Static<P>
   : never;
 

@@ -58,8 +58,7 @@ export function keepLine(options: Options, signal: AbortSignal): KeeperLine {
     let lostAt = clock.now();
     while (!signal.aborted) {
       try {
-        const over = await connectOnce();
-        await over;
+        await connectOnce();
         lostAt = clock.now();
         log.warn({ running: register.size }, 'the keeper is lost');
       } catch (error) {
@@ -72,8 +71,8 @@ export function keepLine(options: Options, signal: AbortSignal): KeeperLine {
     }
   }
 
-  /** Resolves, once connected and welcomed, with a promise of the line's end. */
-  async function connectOnce(): Promise<Promise<void>> {
+  /** Connects and is welcomed; resolves when that line has ended. */
+  async function connectOnce(): Promise<void> {
     const socket = connect(options.socket);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
@@ -98,7 +97,7 @@ export function keepLine(options: Options, signal: AbortSignal): KeeperLine {
       register.end(session, new ProxyError('proxy.keeper-gone', 'the session was given up meanwhile'));
     line = fresh;
     welcomed(answer);
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       const done = (): void => resolve();
       if (fresh.over.aborted) done();
       else fresh.over.addEventListener('abort', done, { once: true });

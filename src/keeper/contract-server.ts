@@ -18,7 +18,12 @@ import { sessionAnswers } from './routes/sessions.ts';
 import type { LiveSessions } from './live-sessions.ts';
 
 /** Listens until `signal` fires. */
-export async function serveOperators(rooms: Rooms, live: LiveSessions, socketPath: string, signal: AbortSignal): Promise<void> {
+export async function serveOperators(
+  rooms: Rooms,
+  live: LiveSessions,
+  socketPath: string,
+  signal: AbortSignal,
+): Promise<void> {
   rmSync(socketPath, { force: true });
   const answers: RouteAnswers = {
     ...peopleAnswers(rooms, operator),
@@ -31,7 +36,9 @@ export async function serveOperators(rooms: Rooms, live: LiveSessions, socketPat
   const answer = routeAnswerer(answers);
   const server = createServer((socket) => {
     const line = new Line(socket, answer, () => {});
-    line.over.addEventListener('abort', () => rooms.log.debug({ reason: wordsOf(line.over.reason) }, 'an operator left'));
+    line.over.addEventListener('abort', () =>
+      rooms.log.debug({ reason: wordsOf(line.over.reason) }, 'an operator left'),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

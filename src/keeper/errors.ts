@@ -35,7 +35,8 @@ export const keeperErrors = defineErrors({
   },
   'keeper.estate-secret': {
     meaning: 'an estate file holds no secrets',
-    remedy: 'remove the line and enter the secret with `sallyport account store ACCOUNT` (or `sallyport user code NAME`)',
+    remedy:
+      'remove the line and enter the secret with `sallyport account store ACCOUNT` (or `sallyport user code NAME`)',
   },
 });
 

@@ -86,7 +86,10 @@ async function keep(
   await migrate(ownerUrl);
   await using db = await openDatabase(appUrl, { max: 10, applicationName: 'sallyport-keeper' }, log);
   await firstKey(db, config.rootKey, config.data);
-  await using vault = await openVault({ db, rootKeyPath: config.rootKey, dataDirectory: config.data, log, clock }, signal);
+  await using vault = await openVault(
+    { db, rootKeyPath: config.rootKey, dataDirectory: config.data, log, clock },
+    signal,
+  );
   const auditSigner = await vault.sealSigner('audit-head');
   const recordingSigner = await vault.sealSigner('recording-seal');
   const anchorFile = join(folders.anchors, 'audit.anchors');
@@ -111,7 +114,11 @@ async function keep(
 
   // -- Who may speak to it: gates, and operators --------------------------------------------------------------------
   const live = openLiveSessions(rooms);
-  const hostKeys = [await vault.signer('host-ed25519'), await vault.signer('host-ecdsa-256'), await vault.signer('host-rsa-3072')];
+  const hostKeys = [
+    await vault.signer('host-ed25519'),
+    await vault.signer('host-ecdsa-256'),
+    await vault.signer('host-rsa-3072'),
+  ];
   const listeners = [{ protocol: 'ssh' as const, ...config.ssh }];
   const link = { socket: folders.linkSocket, gateUid: folders.gateUid, listeners, hostKeys };
   await serveGates(rooms, live, link, signal);
@@ -153,7 +160,13 @@ async function firstKey(db: Db, path: string, dataDirectory: string): Promise<vo
 }
 
 /** Gates come and go as the supervisor says; when it falls silent it is gone, and so are we. */
-async function listenToSupervisor(heard: AsyncIterator<string>, gates: Gates, live: LiveSessions, rooms: Rooms, stop: AbortController): Promise<void> {
+async function listenToSupervisor(
+  heard: AsyncIterator<string>,
+  gates: Gates,
+  live: LiveSessions,
+  rooms: Rooms,
+  stop: AbortController,
+): Promise<void> {
   for (let next = await heard.next(); next.done !== true; next = await heard.next()) {
     const line = JSON.parse(next.value) as { gate?: GateToken; gone?: string };
     if (line.gate !== undefined) gates.expect(line.gate);
@@ -161,7 +174,11 @@ async function listenToSupervisor(heard: AsyncIterator<string>, gates: Gates, li
     const id = gates.forget(line.gone);
     if (id === undefined) continue;
     const sessions = live.count(id);
-    await record(rooms.db, self, { type: 'gate.lost', about: { gate: id }, details: { reason: 'its process ended', sessions } });
+    await record(rooms.db, self, {
+      type: 'gate.lost',
+      about: { gate: id },
+      details: { reason: 'its process ended', sessions },
+    });
     await live.abandon((gate) => gate === id, 'the gate ended', stop.signal);
   }
   stop.abort(new Error('the supervisor is gone'));
@@ -172,7 +189,11 @@ async function takeOver(gates: Gates, live: LiveSessions, rooms: Rooms, signal: 
   try {
     await live.abandon((gate, claimed) => !claimed && !gates.expected(gate), 'its gate did not survive', signal);
     await rooms.clock.sleep(comebackMs, signal);
-    await live.abandon((gate, claimed) => !claimed && gates.find(gate) === undefined, 'its gate did not come back', signal);
+    await live.abandon(
+      (gate, claimed) => !claimed && gates.find(gate) === undefined,
+      'its gate did not come back',
+      signal,
+    );
   } catch (error) {
     if (!signal.aborted) rooms.log.error({ error: wordsOf(error) }, 'what an earlier keeper left is not all finished');
   }
@@ -184,7 +205,8 @@ async function endWhatMustEnd(rooms: Rooms, signal: AbortSignal): Promise<void> 
     await endRevoked(rooms.db, rooms.clock.now());
     for (const kill of await killsWaiting(rooms.db)) tellKill(rooms, kill);
   } catch (error) {
-    if (!signal.aborted) rooms.log.error({ error: wordsOf(error) }, 'rights of running sessions could not be read again');
+    if (!signal.aborted)
+      rooms.log.error({ error: wordsOf(error) }, 'rights of running sessions could not be read again');
   }
 }
 

@@ -28,7 +28,12 @@ export interface LinkOptions {
 const maxHandles = 20_000;
 
 /** Listens for gates until `signal` fires. */
-export async function serveGates(rooms: Rooms, live: LiveSessions, options: LinkOptions, signal: AbortSignal): Promise<void> {
+export async function serveGates(
+  rooms: Rooms,
+  live: LiveSessions,
+  options: LinkOptions,
+  signal: AbortSignal,
+): Promise<void> {
   rmSync(options.socket, { force: true });
   const server = createServer((socket) => welcome(socket, rooms, live, options));
   await new Promise<void>((resolve, reject) => {
@@ -48,8 +53,19 @@ interface Holdings {
 }
 
 function welcome(socket: Socket, rooms: Rooms, live: LiveSessions, options: LinkOptions): void {
-  const holdings: Holdings = { gate: undefined, logins: new Handles(maxHandles), authorizations: new Handles(maxHandles) };
-  const line: Line = new Line(socket, answerer(questions, answersFor(rooms, live, options, holdings, () => line)), () => {});
+  const holdings: Holdings = {
+    gate: undefined,
+    logins: new Handles(maxHandles),
+    authorizations: new Handles(maxHandles),
+  };
+  const line: Line = new Line(
+    socket,
+    answerer(
+      questions,
+      answersFor(rooms, live, options, holdings, () => line),
+    ),
+    () => {},
+  );
   line.over.addEventListener('abort', () => {
     if (holdings.gate === undefined) return;
     rooms.gates.disconnect(holdings.gate.id, line);
@@ -57,7 +73,13 @@ function welcome(socket: Socket, rooms: Rooms, live: LiveSessions, options: Link
   });
 }
 
-function answersFor(rooms: Rooms, live: LiveSessions, options: LinkOptions, holdings: Holdings, line: () => Line): Answers<GateQuestions> {
+function answersFor(
+  rooms: Rooms,
+  live: LiveSessions,
+  options: LinkOptions,
+  holdings: Holdings,
+  line: () => Line,
+): Answers<GateQuestions> {
   const { db, vault, gates, clock } = rooms;
 
   /** The gate that asks; nothing is answered before its hello. */
@@ -78,7 +100,8 @@ function answersFor(rooms: Rooms, live: LiveSessions, options: LinkOptions, hold
       const unknown = await live.readopt(id, running);
       const sessions = running.length - unknown.length;
       const about = { gate: id };
-      if (running.length === 0) await record(db, gateActor(id), { type: 'gate.connected', about, details: { version: rooms.version, pid } });
+      if (running.length === 0)
+        await record(db, gateActor(id), { type: 'gate.connected', about, details: { version: rooms.version, pid } });
       else await record(db, gateActor(id), { type: 'gate.reconnected', about, details: { sessions } });
       return {
         gate: id,
@@ -99,16 +122,28 @@ function answersFor(rooms: Rooms, live: LiveSessions, options: LinkOptions, hold
       const login = beginLogin({ db, sealer: vault, clock }, { user, address, protocol });
       return { login: holdings.logins.mint({ login, identity: undefined }), next: [...login.next] };
     },
-    'login.knowsKey': async ({ login, publicKey }) => ({ known: await knowsKey(holdings.logins.get(login, 'login').login, publicKey) }),
+    'login.knowsKey': async ({ login, publicKey }) => ({
+      known: await knowsKey(holdings.logins.get(login, 'login').login, publicKey),
+    }),
     'login.factor': async ({ login, factor }) => {
       const held = holdings.logins.get(login, 'login');
-      using secret = new Secret(factor.kind === 'password' ? factor.secret : factor.kind === 'totp' ? factor.code : new Uint8Array());
+      using secret = new Secret(
+        factor.kind === 'password' ? factor.secret : factor.kind === 'totp' ? factor.code : new Uint8Array(),
+      );
       const submitted: Factor =
         factor.kind === 'password'
           ? { kind: 'password', password: secret }
           : factor.kind === 'totp'
             ? { kind: 'totp', code: secret }
-            : { kind: 'publickey', algorithm: factor.algorithm, blob: factor.publicKey, signature: factor.signature, sessionId: factor.sessionId, user: factor.user, service: factor.service };
+            : {
+                kind: 'publickey',
+                algorithm: factor.algorithm,
+                blob: factor.publicKey,
+                signature: factor.signature,
+                sessionId: factor.sessionId,
+                user: factor.user,
+                service: factor.service,
+              };
       const verdict = await submitFactor(held.login, submitted);
       if (verdict.kind === 'accepted') held.identity = verdict.identity;
       return { verdict: verdict.kind, next: verdict.kind === 'accepted' ? [] : [...verdict.next] };
@@ -117,7 +152,12 @@ function answersFor(rooms: Rooms, live: LiveSessions, options: LinkOptions, hold
       const { login: asked, identity } = holdings.logins.get(login, 'login');
       if (identity === undefined) return refuse('keeper.not-allowed', 'the login is not finished');
       holdings.logins.drop(login);
-      const selector = { target, protocol: 'ssh' as const, ...(account === undefined ? {} : { account }), ...(service === undefined ? {} : { service }) };
+      const selector = {
+        target,
+        protocol: 'ssh' as const,
+        ...(account === undefined ? {} : { account }),
+        ...(service === undefined ? {} : { service }),
+      };
       const authorization = await authorize(db, identity, selector, clock.now());
       if (isRefusal(authorization)) return authorization;
       const pinned = (await hostKeysOf(db, authorization.service.id)).filter((key) => key.state === 'trusted');
@@ -143,8 +183,12 @@ function answersFor(rooms: Rooms, live: LiveSessions, options: LinkOptions, hold
     'recording.block': async ({ session, ...block }) => (await live.of(asking(), session).block(block)) ?? null,
     'hold.open': async ({ session }) => await live.of(asking(), session).hold(),
     'credential.open': async ({ hold }) => await live.holding(asking(), hold).credential(),
-    'credential.sign': async ({ hold, algorithm, data }, signal) => ({ signature: await live.holding(asking(), hold).sign(algorithm, data, signal) }),
-    'hostkey.check': async ({ session, publicKey }) => ({ verdict: await live.of(asking(), session).hostKey(publicKey) }),
+    'credential.sign': async ({ hold, algorithm, data }, signal) => ({
+      signature: await live.holding(asking(), hold).sign(algorithm, data, signal),
+    }),
+    'hostkey.check': async ({ session, publicKey }) => ({
+      verdict: await live.of(asking(), session).hostKey(publicKey),
+    }),
     'session.live': async ({ session, front, back }) => {
       await live.of(asking(), session).live(front, back);
       return null;

@@ -3,7 +3,14 @@
  * is here is also in the database, so that another keeper can go on: a gate that comes back is given its sessions again,
  * and what no gate comes back for is ended, its hold released and its recording sealed.
  */
-import { type Authorization, endSession, openSession, type SessionRecord, sessionLive, sessionsInProgress } from '../access/access.ts';
+import {
+  type Authorization,
+  endSession,
+  openSession,
+  type SessionRecord,
+  sessionLive,
+  sessionsInProgress,
+} from '../access/access.ts';
 import { type Actor, record } from '../audit/audit.ts';
 import { isRefusal, type Refusal, refuse, wordsOf } from '../base/errors.ts';
 import { type GateId, parseId, type RecordingId, type SessionId } from '../base/ids.ts';
@@ -91,7 +98,8 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
   async function finish(row: SessionRecord, ending: Ending, signal: AbortSignal): Promise<void> {
     await endSession(db, row.id, ending, clock.now());
     await releaseHoldsOf(db, { subject: row.id });
-    if (row.recording !== undefined) await sealRecording(db, row.recording, sealOptions(ending.detail || ending.outcome), signal);
+    if (row.recording !== undefined)
+      await sealRecording(db, row.recording, sealOptions(ending.detail || ending.outcome), signal);
     sessions.delete(row.id);
     for (const [handle, session] of holds) if (session === row.id) holds.delete(handle);
   }
@@ -151,7 +159,11 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
         },
         live: async (front, back) => {
           await sessionLive(db, row.id, clock.now());
-          await record(db, actorOf(row), { type: 'session.started', about: { session: row.id }, details: { front, back } });
+          await record(db, actorOf(row), {
+            type: 'session.started',
+            about: { session: row.id },
+            details: { front, back },
+          });
         },
         event: async (event) => {
           await record(db, actorOf(row), auditEventOf(event, row));
@@ -168,14 +180,16 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
         credential: async () => {
           const opened = await vault.open(held, actorOf(entry.row));
           if (isRefusal(opened)) return opened;
-          if (opened.kind === 'ssh-key') return { kind: 'ssh-key', publicKey: opened.publicKey, algorithms: [...opened.signer.algorithms] };
+          if (opened.kind === 'ssh-key')
+            return { kind: 'ssh-key', publicKey: opened.publicKey, algorithms: [...opened.signer.algorithms] };
           if (opened.kind !== 'password') throw new KeeperError('keeper.not-injectable', opened.kind);
           using secret = opened.secret;
           return { kind: 'password', secret: secret.reveal().slice() };
         },
         sign: async (algorithm, data, signal) => {
           const opened = await vault.open(held, actorOf(entry.row));
-          if (isRefusal(opened) || opened.kind !== 'ssh-key') throw new KeeperError('keeper.unknown-handle', 'the account has no key');
+          if (isRefusal(opened) || opened.kind !== 'ssh-key')
+            throw new KeeperError('keeper.unknown-handle', 'the account has no key');
           return await opened.signer.sign(data, algorithm, signal);
         },
       };
@@ -225,7 +239,8 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
       await sealLeftOver(which, signal);
     },
 
-    count: (gate) => (gate === undefined ? sessions.size : [...sessions.values()].filter((entry) => entry.row.gate === gate).length),
+    count: (gate) =>
+      gate === undefined ? sessions.size : [...sessions.values()].filter((entry) => entry.row.gate === gate).length,
   };
 }
 
@@ -235,15 +250,27 @@ function auditEventOf(event: Event, row: SessionRecord): Parameters<typeof recor
   switch (event.type) {
     case 'channel.opened': {
       const { channel, what, command } = event;
-      return { type: 'session.channel.opened', about, details: { channel, kind: what, ...(command === undefined ? {} : { command }) } };
+      return {
+        type: 'session.channel.opened',
+        about,
+        details: { channel, kind: what, ...(command === undefined ? {} : { command }) },
+      };
     }
     case 'channel.refused': {
       const { channel, what, reason } = event;
-      return { type: 'session.channel.refused', about, details: { channel, kind: what, code: 'access.not-granted', reason } };
+      return {
+        type: 'session.channel.refused',
+        about,
+        details: { channel, kind: what, code: 'access.not-granted', reason },
+      };
     }
     case 'file.transferred': {
       const { channel, direction, path, size, sha256, complete } = event;
-      return { type: 'session.file.transferred', about, details: { channel, direction, path, size, complete, ...(sha256 === undefined ? {} : { sha256 }) } };
+      return {
+        type: 'session.file.transferred',
+        about,
+        details: { channel, direction, path, size, complete, ...(sha256 === undefined ? {} : { sha256 }) },
+      };
     }
     default:
       return event satisfies never;

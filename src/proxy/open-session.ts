@@ -64,7 +64,11 @@ export async function openSession(
       registered[Symbol.dispose]();
     },
   };
-  const registered = place.register({ session: session.id, blocks: () => session.blocks, end: session.end });
+  const registered = place.register({
+    session: session.id,
+    blocks: () => session.blocks,
+    end: (reason) => own.abort(reason),
+  });
   return session;
 }
 

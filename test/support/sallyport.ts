@@ -58,8 +58,17 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     ...(options.wrap ?? []),
     process.execPath,
     main,
-    ...['--data', data, 'start', '--root-key', rootKey, '--ssh-listen', `127.0.0.1:${options.port ?? 0}`],
-    ...['--gates', String(options.gates ?? 1), '--log-level', options.logLevel ?? 'info'],
+    '--data',
+    data,
+    'start',
+    '--root-key',
+    rootKey,
+    '--ssh-listen',
+    `127.0.0.1:${options.port ?? 0}`,
+    '--gates',
+    String(options.gates ?? 1),
+    '--log-level',
+    options.logLevel ?? 'info',
   ];
   const child = spawn(argv[0] ?? '', argv.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (status) => resolve(status)));

@@ -13,7 +13,12 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
     .action(async () => {
       const here = with_();
       const { recordings } = await here.call('recording.list', {});
-      printList(recordings, ['recording', 'session', 'user', 'account', 'startedAt', 'state', 'size', 'blocks'], here.format, 'no recordings yet');
+      printList(
+        recordings,
+        ['recording', 'session', 'user', 'account', 'startedAt', 'state', 'size', 'blocks'],
+        here.format,
+        'no recordings yet',
+      );
     });
   program
     .command('play <recording>')
@@ -21,21 +26,33 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
     .option('--speed <factor>', '2 is twice as fast; 0 is at once', '1')
     .option('--max-idle <seconds>', 'no pause is longer than this', '3')
     .addOption(
-      new Option('--format <format>', 'text without escape sequences, asciicast v2, or the events as JSON lines').choices(['text', 'asciicast', 'events']),
+      new Option(
+        '--format <format>',
+        'text without escape sequences, asciicast v2, or the events as JSON lines',
+      ).choices(['text', 'asciicast', 'events']),
     )
-    .action(async (recording: string, options: { speed: string; maxIdle: string; format?: 'text' | 'asciicast' | 'events' }) => {
-      const here = with_();
-      const speed = Number(options.speed);
-      const maxIdle = Number(options.maxIdle) * 1000;
-      if (!(speed >= 0) || !(maxIdle >= 0)) throw new CliError('cli.usage', 'speed and pause are numbers from 0');
-      if (options.format !== undefined) {
-        await here.call('recording.play', { recording, format: options.format }, (part) => void process.stdout.write(part.bytes));
-        return;
-      }
-      const parts: Part<'recording.play'>[] = [];
-      await here.call('recording.play', { recording, format: 'terminal' }, (part) => void parts.push(part));
-      await show(parts, speed, maxIdle, here.signal);
-    });
+    .action(
+      async (
+        recording: string,
+        options: { speed: string; maxIdle: string; format?: 'text' | 'asciicast' | 'events' },
+      ) => {
+        const here = with_();
+        const speed = Number(options.speed);
+        const maxIdle = Number(options.maxIdle) * 1000;
+        if (!(speed >= 0) || !(maxIdle >= 0)) throw new CliError('cli.usage', 'speed and pause are numbers from 0');
+        if (options.format !== undefined) {
+          await here.call(
+            'recording.play',
+            { recording, format: options.format },
+            (part) => void process.stdout.write(part.bytes),
+          );
+          return;
+        }
+        const parts: Part<'recording.play'>[] = [];
+        await here.call('recording.play', { recording, format: 'terminal' }, (part) => void parts.push(part));
+        await show(parts, speed, maxIdle, here.signal);
+      },
+    );
   const group = program.command('recording').description('one recording');
   group
     .command('verify <recording>')
@@ -43,13 +60,22 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
     .action(async (recording: string) => {
       const here = with_();
       const answer = await here.call('recording.verify', { recording });
-      printOne(answer, answer.ok ? `${answer.state}: ${answer.blocks} blocks, unbroken` : `BROKEN: ${plain(answer.problem ?? '')}`, here.format);
+      printOne(
+        answer,
+        answer.ok ? `${answer.state}: ${answer.blocks} blocks, unbroken` : `BROKEN: ${plain(answer.problem ?? '')}`,
+        here.format,
+      );
       if (!answer.ok) process.exitCode = exitCodes.conflict;
     });
 }
 
 /** Writes the pieces at their times. A terminal that was left in a strange state is reset at the end. */
-async function show(parts: readonly Part<'recording.play'>[], speed: number, maxIdle: number, signal: AbortSignal): Promise<void> {
+async function show(
+  parts: readonly Part<'recording.play'>[],
+  speed: number,
+  maxIdle: number,
+  signal: AbortSignal,
+): Promise<void> {
   let at = parts[0]?.at ?? 0;
   for (const part of parts) {
     const wait = speed === 0 ? 0 : Math.min(part.at - at, maxIdle) / speed;

@@ -2,7 +2,16 @@
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { RouteAnswers } from '../../contract/contract.ts';
-import { checkHostKey, hostKeysOf, type Service, serviceFor, type Target, targetNamed, targets, trustHostKey } from '../../estate/estate.ts';
+import {
+  checkHostKey,
+  hostKeysOf,
+  type Service,
+  serviceFor,
+  type Target,
+  targetNamed,
+  targets,
+  trustHostKey,
+} from '../../estate/estate.ts';
 import { scanHostKeys } from '../../rotation/rotation.ts';
 import { applyEstate } from '../apply.ts';
 import { KeeperError } from '../errors.ts';
@@ -66,7 +75,14 @@ export function estateAnswers(rooms: Pick<Rooms, 'db' | 'clock'>, actor: Actor):
       const { service } = await sshOf(name);
       for (const key of keys) await trustHostKey(db, service.id, key.publicKey, actor);
       const trusted = (await hostKeysOf(db, service.id)).filter((key) => key.state === 'trusted');
-      return { trusted: trusted.map((key) => ({ algorithm: key.type, fingerprint: key.fingerprint, publicKey: key.blob, state: 'trusted' })) };
+      return {
+        trusted: trusted.map((key) => ({
+          algorithm: key.type,
+          fingerprint: key.fingerprint,
+          publicKey: key.blob,
+          state: 'trusted',
+        })),
+      };
     },
   };
 }

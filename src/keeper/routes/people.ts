@@ -3,17 +3,35 @@ import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import type { RouteAnswers } from '../../contract/contract.ts';
-import { addKey, enrol, enrolTotp, inviteUser, setDisabled, setPassword, type User, unlock, users } from '../../identity/identity.ts';
+import {
+  addKey,
+  enrol,
+  enrolTotp,
+  inviteUser,
+  setDisabled,
+  setPassword,
+  type User,
+  unlock,
+  users,
+} from '../../identity/identity.ts';
 import type { Rooms } from '../rooms.ts';
 
 type Names = Extract<keyof RouteAnswers, `user.${string}` | 'enrol'>;
 
-export function peopleAnswers({ db, vault, clock }: Pick<Rooms, 'db' | 'vault' | 'clock'>, actor: Actor): Pick<RouteAnswers, Names> {
+export function peopleAnswers(
+  { db, vault, clock }: Pick<Rooms, 'db' | 'vault' | 'clock'>,
+  actor: Actor,
+): Pick<RouteAnswers, Names> {
   return {
     enrol: async (fields) => {
       using code = new Secret(fields.code);
       using password = new Secret(fields.password);
-      const request = { code, name: fields.name, password, ...(fields.publicKey === undefined ? {} : { publicKey: fields.publicKey }) };
+      const request = {
+        code,
+        name: fields.name,
+        password,
+        ...(fields.publicKey === undefined ? {} : { publicKey: fields.publicKey }),
+      };
       const enrolled = await enrol(db, request, clock.now());
       return isRefusal(enrolled) ? enrolled : { user: enrolled.name, roles: [...enrolled.roles] };
     },
@@ -43,7 +61,10 @@ export function peopleAnswers({ db, vault, clock }: Pick<Rooms, 'db' | 'vault' |
   };
 }
 
-function show(user: User, now: number): { name: string; roles: string[]; groups: string[]; factors: string[]; state: string; expiresAt?: string } {
+function show(
+  user: User,
+  now: number,
+): { name: string; roles: string[]; groups: string[]; factors: string[]; state: string; expiresAt?: string } {
   const locked = user.lockedUntil !== undefined && user.lockedUntil.getTime() > now;
   const expired = user.expiresAt !== undefined && user.expiresAt.getTime() <= now;
   return {

@@ -23,7 +23,12 @@ import type { Rooms } from '../rooms.ts';
 
 type Needs = Pick<Rooms, 'db' | 'vault' | 'spool' | 'recordings' | 'recordingSigner'>;
 type Names = 'recording.list' | 'recording.play' | 'recording.verify';
-type Shown = Awaited<ReturnType<RouteAnswers['recording.list']>> extends infer R ? (R extends { recordings: (infer S)[] } ? S : never) : never;
+type Shown =
+  Awaited<ReturnType<RouteAnswers['recording.list']>> extends infer R
+    ? R extends { recordings: (infer S)[] }
+      ? S
+      : never
+    : never;
 
 export function recordingAnswers(rooms: Needs, actor: Actor): Pick<RouteAnswers, Names> {
   const { db, vault } = rooms;
@@ -45,7 +50,11 @@ export function recordingAnswers(rooms: Needs, actor: Actor): Pick<RouteAnswers,
       const row = await named(fields.recording);
       using key = await vault.openRecordingKey(row.id);
       if (key === undefined) throw new KeeperError('keeper.no-such-thing', `key of recording ${row.id}`);
-      await record(db, actor, { type: 'recording.played', about: { recording: row.id, session: row.session }, details: { purpose: fields.format } });
+      await record(db, actor, {
+        type: 'recording.played',
+        about: { recording: row.id, session: row.session },
+        details: { purpose: fields.format },
+      });
       const events = readRecording(fileOf(row), key, signal);
       for await (const piece of rendered(fields.format, fileOf(row), events)) part(piece);
       return { recording: show(row) };

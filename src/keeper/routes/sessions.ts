@@ -55,7 +55,9 @@ function show(session: SessionRecord): {
     peer: session.peerAddress,
     state: session.state,
     openedAt: session.openedAt.toISOString(),
-    ...(session.state === 'ended' ? { endedAt: session.endedAt.toISOString(), outcome: session.detail ?? session.outcome } : {}),
+    ...(session.state === 'ended'
+      ? { endedAt: session.endedAt.toISOString(), outcome: session.detail ?? session.outcome }
+      : {}),
     ...(session.recording === undefined ? {} : { recording: session.recording }),
   };
 }

@@ -98,7 +98,9 @@ function openFlow(client: Transport, target: Transport, recorder: Recorder): Flo
 function wordsOfEnd(end: TransportEnd): string {
   switch (end.kind) {
     case 'peer':
-      return end.reason === disconnectReason.byApplication ? 'closed the connection' : `disconnected (${end.reason}): ${end.message.slice(0, 200)}`;
+      return end.reason === disconnectReason.byApplication
+        ? 'closed the connection'
+        : `disconnected (${end.reason}): ${end.message.slice(0, 200)}`;
     case 'eof':
       return 'closed the connection';
     case 'local':

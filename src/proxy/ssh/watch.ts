@@ -7,13 +7,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { text } from '../../base/bytes.ts';
 import { wordsOf } from '../../base/errors.ts';
-import {
-  type ChannelRequest,
-  encodeModes,
-  type FileFact,
-  type FileObserver,
-  observeFiles,
-} from '../../protocol/ssh/ssh.ts';
+import { encodeModes, type FileFact, type FileObserver, observeFiles } from '../../protocol/ssh/ssh.ts';
 import { sessionChannel } from '../../recording/format/format.ts';
 import type { Recorder } from '../../recording/recorder.ts';
 import type { Session } from '../open-session.ts';
