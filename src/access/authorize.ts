@@ -61,7 +61,7 @@ class GrantedAuthorization {
   }
 
   static is(value: unknown): value is GrantedAuthorization {
-    return typeof value === 'object' && value !== null && #granted in value;
+    return typeof value === 'object' && value !== null && #granted in value && value.#granted;
   }
 }
 

@@ -88,7 +88,7 @@ class ProvenIdentity {
   }
 
   static is(value: unknown): value is ProvenIdentity {
-    return typeof value === 'object' && value !== null && #proven in value;
+    return typeof value === 'object' && value !== null && #proven in value && value.#proven;
   }
 }
 

@@ -48,7 +48,7 @@ export function hashesMade(): number {
 export function weakness(password: Secret, name: string): Refusal<'identity.password-weak'> | undefined {
   if (password.length > mostBytes) return refuse('identity.password-weak', `longer than ${mostBytes} bytes`);
   const folded = new TextDecoder().decode(password.reveal()).normalize('NFKC').toLowerCase();
-  if ([...folded].length < leastCharacters) {
+  if (Array.from(folded).length < leastCharacters) {
     return refuse('identity.password-weak', `shorter than ${leastCharacters} characters`);
   }
   const bare = folded.replace(/[^\p{L}\p{N}]/gu, '');
