@@ -69,6 +69,7 @@ export class Relay {
       this.#ways.toTarget(payload);
       return;
     }
+    if (isLate(number)) return;
     this.#clientMessage(parse(payload, 'client'), payload);
   }
 
@@ -84,6 +85,7 @@ export class Relay {
       this.#ways.toClient(payload);
       return;
     }
+    if (isLate(number)) return;
     this.#targetMessage(parse(payload, 'target'), payload);
   }
 
@@ -280,6 +282,11 @@ export class Relay {
   #refuseRequest(channel: Channel): void {
     this.#ways.toClient(encodeConnection({ kind: 'failure', recipient: channel.clientId }));
   }
+}
+
+/** Messages of user authentication after its success are to be ignored (RFC 4252 §5.3). */
+function isLate(number: number | undefined): boolean {
+  return number !== undefined && number >= 50 && number <= 79;
 }
 
 function parse(payload: Uint8Array, side: string): ConnectionMessage {
