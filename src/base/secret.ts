@@ -15,7 +15,8 @@ export class Secret implements Disposable {
 
   /** Takes ownership of `bytes`: they are zeroed on disposal, so do not keep another reference. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // A plain view: a Buffer's own `slice` would share the bytes that are zeroed here.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   /** Copies text into a new Secret. Only for text that a library has already handed us as a string. */
