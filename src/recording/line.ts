@@ -6,7 +6,6 @@
  * INVARIANT: a block is reported only after it is durable, and blocks reach the file in the order of their numbers.
  */
 import type { KeyObject } from 'node:crypto';
-import { concat } from '../base/bytes.ts';
 import { wordsOf } from '../base/errors.ts';
 import { type ClosedBlock, closeBlock, type History, noHistory, type OpenBlock } from './block.ts';
 import { RecordingError } from './errors.ts';
@@ -23,6 +22,8 @@ export interface LineOptions {
   readonly offset: number;
   readonly queueBytes: number;
   readonly fail: (error: RecordingError) => void;
+  /** Gets back the plaintext of each block that is written: nobody looks at it any more. */
+  readonly written: (plain: Uint8Array<ArrayBuffer>) => void;
 }
 
 export interface Line {
@@ -81,7 +82,7 @@ export function openLine(options: LineOptions): Line {
   async function write(): Promise<void> {
     while (ready.length > 0 && !dead) {
       const batch = ready.splice(0);
-      if (!(await spool.write(concat(batch.map((one) => one.bytes))))) dead = true;
+      if (!(await spool.write(batch.map((one) => one.bytes)))) dead = true;
       else for (const one of batch) written(one);
     }
   }
@@ -91,6 +92,7 @@ export function openLine(options: LineOptions): Line {
     reports.push({ number, offset, length: bytes.length, previous: before, hash, events, until });
     offset += bytes.length;
     waiting -= block.plain.length;
+    options.written(block.plain);
     if (full && waiting <= queueBytes / 2) {
       full = false;
       for (const listener of listeners) listener();

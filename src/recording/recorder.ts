@@ -74,7 +74,9 @@ export async function openRecorder(options: RecorderOptions, signal: AbortSignal
   const fail = (error: RecordingError): void => failure.abort(error);
   const spool = await openSpool(options.spool, concat([header, binding]), fail);
   const reports = openReports(options.report, options.clock, limits.keeperMs, fail);
+  const spare = new Spare();
   const line = openLine({
+    written: (plain) => spare.put(plain),
     spool,
     reports,
     key,
@@ -83,7 +85,7 @@ export async function openRecorder(options: RecorderOptions, signal: AbortSignal
     queueBytes: limits.queueBytes,
     fail,
   });
-  const recorder = new FileRecorder(options.header, limits, options.clock, line, failure.signal);
+  const recorder = new FileRecorder(options.header, limits, options.clock, line, spare, failure.signal);
   try {
     recorder.record({ kind: 'start', text: '' }, sessionChannel, options.clock.now());
     recorder.cut(false);
@@ -104,6 +106,27 @@ export const recorderLimits: RecorderLimits = {
   keeperMs: 30_000,
 };
 
+/**
+ * Memory of written chunks, to be written again: during a bulk transfer the garbage collector would otherwise take
+ * more time than the compression. A chunk that used little of its memory ends the bulk, and all of it is let go.
+ */
+class Spare {
+  #kept: Uint8Array<ArrayBuffer>[] = [];
+
+  take(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#kept.pop();
+  }
+
+  put(plain: Uint8Array<ArrayBuffer>): void {
+    const { buffer } = plain;
+    if (2 * plain.length < buffer.byteLength || buffer.byteLength < spareFrom) this.#kept = [];
+    else if (this.#kept.length < mostSpare) this.#kept.push(new Uint8Array(buffer));
+  }
+}
+
+const spareFrom = 64 * 1024;
+const mostSpare = 4;
+
 /** The hot path: events into the open chunk, and chunks into the line. Identity and lifetime, hence a class. */
 class FileRecorder implements Recorder {
   readonly id: RecordingId;
@@ -112,6 +135,7 @@ class FileRecorder implements Recorder {
   readonly #limits: RecorderLimits;
   readonly #clock: Clock;
   readonly #line: Line;
+  readonly #spare: Spare;
   readonly #guards = new Map<number, EchoGuard>();
   readonly #over = new AbortController();
   readonly #chunk: FieldWriter = writeFields(2048);
@@ -124,13 +148,21 @@ class FileRecorder implements Recorder {
   #ended = false;
   #reason = 'session ended';
 
-  constructor(header: RecordingHeader, limits: RecorderLimits, clock: Clock, line: Line, failed: AbortSignal) {
+  constructor(
+    header: RecordingHeader,
+    limits: RecorderLimits,
+    clock: Clock,
+    line: Line,
+    spare: Spare,
+    failed: AbortSignal,
+  ) {
     this.id = header.id;
     this.failed = failed;
     this.#startedAt = header.startedAt;
     this.#limits = limits;
     this.#clock = clock;
     this.#line = line;
+    this.#spare = spare;
   }
 
   append(kind: StreamKind, channel: number, bytes: Uint8Array, now: number): void {
@@ -179,11 +211,10 @@ class FileRecorder implements Recorder {
   /** Closes the open chunk and hands it on. */
   cut(end: boolean): void {
     if (this.#events === 0) return;
-    const { length } = this.#chunk;
     this.#line.put({
       number: this.#number++,
       end,
-      plain: this.#chunk.give().subarray(0, length),
+      plain: this.#chunk.give(this.#spare.take()),
       events: this.#events,
       from: this.#from,
       until: this.#last,

@@ -7,7 +7,7 @@ import { RecordingError } from './errors.ts';
 
 export interface Spool {
   /** Resolves when all bytes given are on disk, false if the spool has failed. */
-  write(bytes: Uint8Array): Promise<boolean>;
+  write(blocks: readonly Uint8Array[]): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -29,12 +29,14 @@ export async function openSpool(
   });
   let failed = false;
 
-  async function append(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+  async function append(blocks: readonly Uint8Array[]): Promise<void> {
+    for (const bytes of blocks) {
+      for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+    }
     await file.datasync();
   }
   try {
-    await append(header);
+    await append([header]);
     await using folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
     await folder.sync();
   } catch (error) {
@@ -42,10 +44,10 @@ export async function openSpool(
     throw broken(error);
   }
   return {
-    async write(bytes) {
+    async write(blocks) {
       if (failed) return false;
       try {
-        await append(bytes);
+        await append(blocks);
         return true;
       } catch (error) {
         failed = true;

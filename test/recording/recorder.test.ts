@@ -113,6 +113,19 @@ test('long stream data is split, and nothing of it is lost', async () => {
   expect(Buffer.concat(parts).equals(bytes)).toBe(true);
 });
 
+test('a bulk transfer is kept byte for byte, though the memory of written blocks is used again', async () => {
+  await using it = await made();
+  const pieces = Array.from({ length: 120 }, (_, index) => new Uint8Array(32_768).fill(index));
+  for (const piece of pieces) {
+    it.recorder.append('output', 1, piece, it.at(1));
+    while (it.recorder.congested) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await it.recorder[Symbol.asyncDispose]();
+  const parts = (await it.events()).flatMap(({ detail }) => (detail.kind === 'output' ? [detail.bytes] : []));
+  expect(Buffer.concat(parts).equals(Buffer.concat(pieces))).toBe(true);
+  expect(it.reports.length).toBeGreaterThan(10);
+});
+
 test('a clock that goes backwards does not make time run backwards in the recording', async () => {
   await using it = await made();
   it.recorder.append('output', 1, utf8('a'), it.at(5));

@@ -102,8 +102,8 @@ export interface FieldWriter {
   /** UTF-8, cut to `max` bytes at the end of a character. */
   text(value: string, max: number): FieldWriter;
   view(): Uint8Array;
-  /** What was written, given away: the writer begins anew with other memory, as much of it as was used well. */
-  give(): Uint8Array;
+  /** What was written, given away: the writer begins anew with `next`, or with other memory, as much of it as was used well. */
+  give(next?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
 }
 
 export function writeFields(initial = 64): FieldWriter {
@@ -173,10 +173,10 @@ export function writeFields(initial = 64): FieldWriter {
       return writer.bytes(kept, max);
     },
     view: () => buffer.subarray(0, at),
-    give() {
+    give(next) {
       const given = buffer.subarray(0, at);
-      buffer = new Uint8Array(2 * at > buffer.length ? buffer.length : initial);
-      view = new DataView(buffer.buffer);
+      buffer = next ?? new Uint8Array(2 * at > buffer.length ? buffer.length : initial);
+      view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
       at = 0;
       return given;
     },
