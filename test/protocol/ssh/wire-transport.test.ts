@@ -209,6 +209,11 @@ describe('packets', () => {
     );
   });
 
+  test('a packet_length too small for any payload is refused, also where it fills whole blocks', () => {
+    expect(refuseLength(0, 16, false, 100)).toBeDefined();
+    expect(refuseLength(4, 8, true, 100)).toBeDefined();
+  });
+
   test('the payload is what is between padding_length and padding', () => {
     expect(payloadOf(Uint8Array.of(4, 9, 8, 0, 0, 0, 0))).toEqual(Uint8Array.of(9, 8));
     expect(isViolation(payloadOf(Uint8Array.of(200, 9, 8, 0, 0, 0, 0)))).toBe(true);

@@ -1,5 +1,5 @@
 /** Packet protection and key exchange methods, each alone, against published vectors and node's own AEAD. */
-import { createCipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, ECDH, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { kexNames } from '../../../../src/protocol/ssh/transport/algorithms.ts';
 import { keySizes, makeOpener, makeSealer } from '../../../../src/protocol/ssh/transport/ciphers.ts';
@@ -126,6 +126,15 @@ describe.each(kexNames)('%s', (name) => {
     for (const share of bad(client.share)) expect(isViolation(method.respond(share)), 'client share').toBe(true);
     for (const share of bad(server.share)) expect(isViolation(client.finish(share)), 'server share').toBe(true);
   });
+});
+
+test.each([
+  ['ecdh-sha2-nistp256', 'prime256v1'],
+  ['ecdh-sha2-nistp384', 'secp384r1'],
+  ['ecdh-sha2-nistp521', 'secp521r1'],
+])('%s: a compressed point is refused, though it is on the curve', (name, curve) => {
+  const compressed = ECDH.convertKey(kexMethod(name).start().share, curve, undefined, undefined, 'compressed');
+  expect(isViolation(kexMethod(name).respond(Buffer.from(compressed as Buffer)))).toBe(true);
 });
 
 test('an ML-KEM key with coefficients out of range is refused (FIPS 203 §7.2)', () => {

@@ -136,6 +136,20 @@ describe('load', () => {
     ]);
   });
 
+  test('a rekey is finished although reading is paused, and the pause holds again afterwards', async () => {
+    await using both = await pair();
+    const taken: number[] = [];
+    both.client.relay((payload) => taken.push(payload[1] ?? 0));
+    both.client.pause();
+    both.client.rekey();
+    while (both.client.rekeys.ours === 0) await new Promise((resolve) => setImmediate(resolve));
+    both.server.send(Uint8Array.of(94, 1));
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toEqual([]);
+    both.client.resume();
+    while (taken.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
   test('two spliced transports that rekey at the same bytes, full both ways, do not wait for each other', async () => {
     const limits = { rekeyBytes: 300_000, highWater: 65_536 };
     const total = 3_000_000;
