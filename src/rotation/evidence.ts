@@ -6,7 +6,7 @@ import type { Actor } from '../audit/audit.ts';
 import type { Sigkey } from '../base/ids.ts';
 import { versionsOf } from '../vault/vault.ts';
 import { type Hands, perform, verifyStored } from './ask.ts';
-import type { AnswerClass, ChangeAnswer } from './connectors/connector.ts';
+import type { AnswerClass, ChangeAnswer, VerifyAnswer } from './connectors/connector.ts';
 import type { Context } from './context.ts';
 import type { OutcomeStatus } from './plan/facts.ts';
 import { judge, needsOld, type Verification } from './plan/verdict.ts';
@@ -37,14 +37,14 @@ export async function find(
 ): Promise<Finding> {
   const { answer } = tried;
   if (answer.said === 'unsent') return { status: 'F', class: answer.class, words: answer.words };
-  const fresh = await verifyStored(context, subject, tried.sigkey, actor, signal);
+  const fresh = await tryStored(context, subject, tried.sigkey, actor, signal);
   const retires = subject.connector?.retires === true;
   const former = retires && fresh.answer === 'accepted' ? await formerKeys(context, subject, tried.sigkey) : [];
   const left = former.length > 0 ? await retire(context, subject, tried.sigkey, former, actor, signal) : undefined;
 
   let old: Verification | 'none' = 'none';
   if (tried.old !== null && needsOld(answer.said, fresh.answer, retires))
-    old = (await verifyStored(context, subject, tried.old, actor, signal)).answer;
+    old = (await tryStored(context, subject, tried.old, actor, signal)).answer;
   const fenced = tried.fenced || answer.said === 'failed';
   const status = judge({ said: answer.said, fresh: fresh.answer, old, oldMustFail: retires, fenced });
   if (status === 'U' && !fenced && fresh.answer === 'rejected' && old === 'accepted') {
@@ -53,6 +53,19 @@ export async function find(
     return find(context, subject, { ...tried, fenced: true }, actor, signal);
   }
   return { status, class: classOf(status, answer, fresh.class, left), words: wordsOf(answer, fresh.answer, old, left) };
+}
+
+/** A login that was cut off is tried once more: one broken connection is no reason to call a value uncertain. */
+async function tryStored(
+  context: Context,
+  subject: Subject,
+  sigkey: Sigkey,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<VerifyAnswer> {
+  const first = await verifyStored(context, subject, sigkey, actor, signal);
+  const again = first.answer === 'unknown' && first.class === 'cut';
+  return again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
 }
 
 /** Public halves of every other key the account ever had: what an earlier run left behind goes too. */

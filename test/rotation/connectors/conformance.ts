@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import type { Login, LoginCredential, NewCredential, Place } from '../../../src/rotation/connectors/connector.ts';
 import type { Machine } from '../../lab/machine.ts';
 import { openWire } from '../../lab/wire.ts';
-import { ask, password, passwords, placeOf, work } from './machine.ts';
+import { ask, password, passwords, placeOf, settledMachine, work } from './machine.ts';
 
 export interface Value {
   readonly fresh: NewCredential;
@@ -142,7 +142,7 @@ export function conformance(bench: Bench): void {
         work: byRoot(placeOf(machine, wire)),
         fresh: next.fresh,
       });
-      await settled(machine);
+      await settledMachine(machine);
       const works = [await verify(app(old.login)), await verify(app(next.login))].map((answer) => answer.outcome);
       seen.add(`${outcome} ${works.join(' ')}`);
       expect(works, `${outcome}, cut after ${after} of ${whole} bytes`).toContain('accepted');
@@ -160,13 +160,4 @@ export function conformance(bench: Bench): void {
     await ask({ connector, operation: 'change', work: byRoot(placeOf(bench.machine(), wire)), fresh });
     return wire.bytes.up;
   }
-}
-
-/** Resolves when no change of ours is running on the machine any more. */
-export async function settled(machine: Machine): Promise<void> {
-  await machine.exec([
-    'sh',
-    '-c',
-    'while pgrep -x timeout >/dev/null || pgrep -x chpasswd >/dev/null; do sleep 0.05; done',
-  ]);
 }

@@ -70,3 +70,12 @@ const runner = processRunner();
 export async function ask(job: Job, deadlineMs = 20_000): Promise<Answer> {
   return runner(job, { deadlineMs }, never);
 }
+
+/** Resolves when no change of ours is running on the machine any more. */
+export async function settledMachine(machine: Machine): Promise<void> {
+  await machine.exec([
+    'sh',
+    '-c',
+    'while pgrep -x timeout >/dev/null || pgrep -x chpasswd >/dev/null; do sleep 0.05; done',
+  ]);
+}
