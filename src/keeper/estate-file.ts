@@ -7,6 +7,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { GrantDeclaration, Period } from '../access/access.ts';
+import { wordsOf } from '../base/errors.ts';
 import type { TargetDeclaration, TargetGroupDeclaration } from '../estate/estate.ts';
 import { isUserName, roles, type UserDeclaration, type UserGroupDeclaration } from '../identity/identity.ts';
 import { parseKeyLine } from '../protocol/ssh/ssh.ts';
@@ -26,6 +27,10 @@ export interface Estate {
 const mostCharacters = 1024 * 1024;
 
 const Name = Type.String({ minLength: 1, maxLength: 255 });
+// As the database wants them, so that a wrong one is refused by its line.
+const TargetName = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$' });
+const ServiceName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$' });
+const GroupName = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' });
 const Words = Type.String({ maxLength: 1024 });
 const List = <T extends TSchema>(item: T) => Type.Array(item, { maxItems: 100_000 });
 const Optional = Type.Optional;
@@ -36,7 +41,7 @@ const weekdayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
 const Service = Type.Object(
   {
-    name: Optional(Name),
+    name: Optional(ServiceName),
     protocol: Optional(OneOf(['ssh', 'rdp'])),
     port: Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
     hostKeyPolicy: Optional(OneOf(['strict', 'first-use'])),
@@ -100,7 +105,7 @@ const File = Type.Object(
         ),
       ),
     ),
-    groups: Optional(List(Type.Object({ name: Name, description: Optional(Words) }, strict))),
+    groups: Optional(List(Type.Object({ name: GroupName, description: Optional(Words) }, strict))),
     users: Optional(
       List(
         Type.Object(
@@ -122,7 +127,7 @@ const File = Type.Object(
       List(
         Type.Object(
           {
-            name: Name,
+            name: TargetName,
             platform: Optional(OneOf(['linux', 'unix', 'windows', 'network', 'database', 'other'])),
             address: Name,
             description: Optional(Words),
@@ -134,7 +139,7 @@ const File = Type.Object(
       ),
     ),
     targetGroups: Optional(
-      List(Type.Object({ name: Name, description: Optional(Words), targets: List(Name) }, strict)),
+      List(Type.Object({ name: GroupName, description: Optional(Words), targets: List(Name) }, strict)),
     ),
     accounts: Optional(
       List(
@@ -188,7 +193,7 @@ export function readEstate(text: string): Estate {
   const [fault] = document.errors;
   if (fault !== undefined) throw new KeeperError('keeper.estate-invalid', fault.message.split('\n')[0]);
   refuseSecrets(document, lines);
-  const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  const value = valueOf(document);
   if (!Value.Check(File, value)) {
     const [error] = Value.Errors(File, value).filter((at) => at.keyword !== 'additionalProperties');
     const path = (error?.instancePath ?? '').split('/').slice(1);
@@ -211,6 +216,15 @@ export function readEstate(text: string): Estate {
       grantOf(grant, (field, words) => invalid(document, lines, ['grants', at, field], words)),
     ),
   };
+}
+
+/** Throws for aliases that multiply or lead nowhere. */
+function valueOf(document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    throw new KeeperError('keeper.estate-invalid', wordsOf(error), { cause: error });
+  }
 }
 
 type Item<K extends keyof FileShape> = NonNullable<FileShape[K]>[number];

@@ -84,6 +84,8 @@ test('one authorization opens one session', async () => {
     openSession(room.db, once, { gate }, now),
   ]);
   expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  const refused = answers.find((answer) => answer.status === 'rejected');
+  expect(refused?.reason).toMatchObject({ code: 'access.authorization-used' });
   expect(await sessionsInProgress(room.db, gate)).toHaveLength(1);
 });
 

@@ -1,7 +1,9 @@
 /** `estate.yaml`: read strictly, applied whole or not at all, and twice changes nothing. */
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { grantsOf } from '../../src/access/access.ts';
 import { tail } from '../../src/audit/audit.ts';
+import { codeOf } from '../../src/base/errors.ts';
 import { targets } from '../../src/estate/estate.ts';
 import { users } from '../../src/identity/identity.ts';
 import { applyEstate } from '../../src/keeper/apply.ts';
@@ -181,6 +183,21 @@ test.each<readonly [string, string, string, RegExp]>([
     /line 2, targets\[0\]: a host key/,
   ],
   ['the same key twice in YAML', 'users: []\nusers: []\n', 'keeper.estate-invalid', /unique/],
+  [
+    'a target name in capitals',
+    'targets:\n  - { name: Web, address: a }\n',
+    'keeper.estate-invalid',
+    /line 2, targets\[0\]\.name/,
+  ],
+  [
+    'an alias that multiplies',
+    `a: &a [x, x]\n${'bcdefgh'
+      .split('')
+      .map((at, n) => `${at}: &${at} [${`*${'abcdefg'[n]},`.repeat(9)}]\n`)
+      .join('')}`,
+    'keeper.estate-invalid',
+    /alias/,
+  ],
   ['no YAML', 'users: [\n', 'keeper.estate-invalid', /./],
   ['a password', 'users:\n  - name: alice\n    password: hunter2\n', 'keeper.estate-secret', /line 3, key password/],
   [
@@ -200,4 +217,21 @@ test.each<readonly [string, string, string, RegExp]>([
   expect(refused).toThrow(words);
   expect(refused).toThrow(expect.objectContaining({ code }));
   expect(refused).not.toThrow(/hunter2/);
+});
+
+test('whatever is in the file, it is an estate or refused with a code', () => {
+  const word = fc.oneof(
+    fc.constantFrom('users', 'targets', 'name', 'a', ':', '- ', '\n', '  ', '{', '}', '[', ']', '&a', '*a', '!!x', '"'),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 30 }), (words) => {
+      try {
+        readEstate(words.join(''));
+      } catch (error) {
+        expect(codeOf(error)).toMatch(/^keeper\.estate-/);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
