@@ -254,3 +254,34 @@ test('what is remembered is bounded: too many handles, requests, or a huge packe
     'unparsed: sftp version 6',
   ]);
 });
+
+test('a file that is written out of order is told with its size and without a hash', () => {
+  const string = (bytes: Uint8Array): Uint8Array => concat([new Uint8Array([0, 0, 0, bytes.length]), bytes]);
+  const packet = (type: number, id: number, ...parts: readonly Uint8Array[]): Uint8Array => {
+    const body = concat([new Uint8Array([type, 0, 0, 0, id]), ...parts]);
+    return string(body);
+  };
+  const [name, handle, data] = [string(new Uint8Array([0x61])), string(new Uint8Array([9])), string(new Uint8Array(5))];
+  const offset = (at: number): Uint8Array => new Uint8Array([0, 0, 0, 0, 0, 0, 0, at]);
+  const told = (first: number, second: number): FileFact | undefined => {
+    const facts: FileFact[] = [];
+    const observer = observeFiles(
+      'sftp',
+      () => createHash('sha256'),
+      (fact) => facts.push(fact),
+    );
+    observer.clientBytes(packet(3, 1, name, new Uint8Array([0, 0, 0, 0x0a, 0, 0, 0, 0])));
+    observer.serverBytes(packet(102, 1, handle));
+    observer.clientBytes(packet(6, 2, handle, offset(first), data));
+    observer.clientBytes(packet(6, 3, handle, offset(second), data));
+    observer.clientBytes(packet(4, 4, handle));
+    for (const id of [2, 3, 4]) observer.serverBytes(packet(101, id, new Uint8Array(4)));
+    return facts[0];
+  };
+  const sha256 = createHash('sha256').update(new Uint8Array(10)).digest('hex');
+  expect(told(0, 5)).toMatchObject({ path: 'a', size: 10, sha256, remark: '' });
+  for (const fact of [told(5, 0), told(0, 6), told(0, 0)]) {
+    expect(fact).toMatchObject({ path: 'a', size: 10, remark: 'not sequential' });
+    expect(fact?.sha256).toBeUndefined();
+  }
+});
