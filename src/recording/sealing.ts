@@ -16,7 +16,7 @@ import { codeOf } from '../base/errors.ts';
 import type { RecordingId } from '../base/ids.ts';
 import { check } from '../base/signals.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
-import type { RecordingBlockTable } from '../db/tables/recording.ts';
+import type { Tables } from '../db/tables.ts';
 import { RecordingError } from './errors.ts';
 import { type BlockHead, encodeSeal, type SealState, sealContext } from './format/container.ts';
 import { fileSource, type HeaderPart, partsOf, type Source } from './reading.ts';
@@ -302,7 +302,10 @@ async function finish(tx: Tx, row: RecordingRow, taken: Taken, options: SealOpti
 
 const keeper = { kind: 'system', part: 'recording' } as const;
 
-function rowOf(recording_id: RecordingId, { head, offset, length, hash }: Untold): Insertable<RecordingBlockTable> {
+function rowOf(
+  recording_id: RecordingId,
+  { head, offset, length, hash }: Untold,
+): Insertable<Tables['recording_block']> {
   const { number, events, until: until_us } = head;
   return { recording_id, number, offset, length, hash: Buffer.from(hash), events, until_us, witnessed: false };
 }

@@ -8,11 +8,14 @@ import { hex, same } from '../base/bytes.ts';
 import { type Refusal, refuse } from '../base/errors.ts';
 import type { GateId, RecordingId, SessionId } from '../base/ids.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
-import type { RecordingState, RecordingTable } from '../db/tables/recording.ts';
+import type { Tables } from '../db/tables.ts';
 import { RecordingError, type RecordingErrorCode } from './errors.ts';
 import { hashLength, headLength, preambleLength } from './format/container.ts';
 import { maxHeader, maxStored } from './format/limits.ts';
 import type { BlockReport } from './reports.ts';
+
+/** `open` takes blocks; `sealed` and `interrupted` are whole and signed; `broken` is kept as evidence. */
+export type RecordingState = Selectable<Tables['recording']>['state'];
 
 /** A recording as the keeper knows it. */
 export interface RecordingRow {
@@ -193,7 +196,7 @@ export function gateActor(gate: string): Actor {
   return { kind: 'gate', id: gate as GateId };
 }
 
-function rowOf(row: Selectable<RecordingTable>): RecordingRow {
+function rowOf(row: Selectable<Tables['recording']>): RecordingRow {
   return {
     id: row.id,
     session: row.session_id,
