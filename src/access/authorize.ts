@@ -218,7 +218,19 @@ function decide(facts: Facts, user: User | undefined, address: string | undefine
     const decision = evaluate(facts.grants, wishOf(facts, user, account), now, zoneOffset);
     if (decision.allowed) accounts.push({ account, decision });
   }
-  return { accounts, reason: accounts.length === 0 ? 'no grant allows it now' : '' };
+  return { accounts, reason: accounts.length === 0 ? whyNone(facts, user, now) : '' };
+}
+
+/** Names the grants that are for this person and place but do not hold now: an expired one is not the same as none. */
+function whyNone(facts: Facts, user: User, now: number): string {
+  const near = facts.wanted.flatMap((account) =>
+    facts.grants.flatMap((grant) => {
+      const why = judgeGrant(grant, wishOf(facts, user, account), now, zoneOffset);
+      return why.startsWith('other ') ? [] : [`${grant.name}: ${why}`];
+    }),
+  );
+  const words = [...new Set(near)].join(', ').slice(0, 500);
+  return words === '' ? 'no grant allows it now' : `no grant allows it now (${words})`;
 }
 
 function wishOf(facts: Facts, user: User | undefined, account: Account): Wish {

@@ -53,6 +53,19 @@ test('what does not exist and what is forbidden get the same answer; the reason 
   ]);
 });
 
+test('the audit trail names the grant that does not hold now, and why', async () => {
+  const root = { group: 'admins', accounts: ['root@web-01'] };
+  const night = { zone: 'UTC', periods: [{ from: '2020-01-01', to: '2020-01-02' }] };
+  await room.grant(
+    { ...root, name: 'old', expiresAt: new Date('2020-01-01T00:00:00Z') },
+    { ...root, name: 'night', frames: [night] },
+  );
+  expect(await ask(alice, { account: 'root' })).toMatchObject({ refused: true, code: 'access.refused' });
+  expect((await audited(room.db, 'access.refused')).at(-1)?.details['reason']).toBe(
+    'no grant allows it now (night: outside its time frame, old: expired)',
+  );
+});
+
 test('with one allowed account the account need not be named; with several only the allowed ones are listed', async () => {
   await room.grant({ name: 'g', group: 'admins', accounts: ['root@web-01'] });
   expect(await ask(alice, {})).toMatchObject({ account: { label: 'root@web-01' }, service: { port: 22 } });
