@@ -53,8 +53,8 @@ async function rootStage(scratch: string, person: { file: string; line: string }
       connector: 'linux-chpasswd',
     }),
     breakRotation: async () => {
-      await machine.putFile('/usr/local/sbin/chpasswd', '#!/bin/sh\ncat >/dev/null\n', { mode: '0755' });
-      await machine.exec(['sh', '-c', 'mount --bind /usr/local/sbin/chpasswd "$(command -v /usr/sbin/chpasswd)"']);
+      await machine.putFile('/root/chpasswd', '#!/bin/sh\ncat >/dev/null\n', { mode: '0755' });
+      await machine.exec(['sh', '-c', 'mount --bind /root/chpasswd "$(command -v /usr/sbin/chpasswd)"']);
     },
     opens: async (value) => {
       const ran = await ssh(
@@ -82,7 +82,7 @@ async function userStage(scratch: string, person: { file: string; line: string }
       await machine.exec([
         'sh',
         '-c',
-        'chmod 0555 "$1"; chmod 0444 "$1"/authorized_keys',
+        'chmod 0555 "$1"/.ssh; chmod 0444 "$1"/.ssh/authorized_keys',
         'sh',
         machine.home ?? scratch,
       ]);

@@ -178,7 +178,8 @@ describe.runIf(fullMachines)("an ordinary user's machine", () => {
     expect(ran.stderr).toBe('');
     expect(JSON.parse(ran.stdout)).toEqual({
       kind: 'own',
-      key: [0, 'ana\n'],
+      key: [0, 'ana'],
+      ownKeys: true,
       password: 255,
       stopped: expect.stringContaining('Connection refused'),
       refusal: expect.stringContaining('only root can make'),
@@ -193,14 +194,15 @@ const ordinaryUser = `
   const key = await makeKey('/home/ana');
   const machine = await startMachine({ name: 'own', users: [{ name: 'ana', authorizedKeys: [key.line] }] });
   const to = { address: machine.address, port: machine.port, knownHosts: machine.knownHosts() };
-  const byKey = await ssh(to, { user: 'ana', keyFile: key.file, command: 'id -un' });
+  const byKey = await ssh(to, { user: 'ana', keyFile: key.file, command: 'id -un; cat ~/.ssh/authorized_keys' });
+  const ownKeys = byKey.stdout.endsWith(key.line + '\\n');
   const password = await ssh(to, { user: 'ana', answers: ['x'], command: 'true' });
   await machine.stopSshd();
   const stopped = await ssh(to, { user: 'ana', keyFile: key.file });
   await machine.restartSshd();
   const refusal = await startMachine({ name: 'x', users: [{ name: 'ana', password: 'x' }] }).catch((error) => error.message);
   console.log(JSON.stringify({
-    kind: machine.kind, key: [byKey.code, byKey.stdout], password: password.code, stopped: stopped.stderr, refusal,
+    kind: machine.kind, key: [byKey.code, byKey.stdout.split('\\n')[0]], ownKeys, password: password.code, stopped: stopped.stderr, refusal,
   }));
   process.kill(process.pid, 'SIGKILL');
 `;

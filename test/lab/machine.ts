@@ -46,6 +46,8 @@ export interface Machine extends AsyncDisposable {
   readonly kind: 'full' | 'own';
   readonly address: string;
   readonly port: number;
+  /** Only an `own` machine: the folder that its sessions have as HOME, with .ssh/authorized_keys. The user's real one stays as it is. */
+  readonly home?: string;
   /** Public host key lines, `type base64`. */
   readonly hostKeys: readonly string[];
   /** Lines for a known_hosts file, or for another port (a wire's) under which the machine is reached. */

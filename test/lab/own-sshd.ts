@@ -43,8 +43,17 @@ export async function startOwnMachine(options: MachineOptions, signal?: AbortSig
   const log = new SshdLog();
   const address = '127.0.0.1';
   const port = await freePort();
-  const keysFile = join(folder, 'authorized_keys');
-  await writeFile(keysFile, options.users.flatMap((user) => user.authorizedKeys ?? []).join('\n'), { mode: 0o600 });
+  const home = join(folder, 'home');
+  const keysFile = join(home, '.ssh/authorized_keys');
+  await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 });
+  await writeFile(
+    keysFile,
+    options.users
+      .flatMap((user) => user.authorizedKeys ?? [])
+      .map((line) => `${line.trim()}\n`)
+      .join(''),
+    { mode: 0o600 },
+  );
   let types: readonly HostKeyType[] = options.hostKeyTypes ?? ['ed25519', 'ecdsa-256'];
   let lines = options.sshd ?? [];
   let hostKeys: string[] = [];
@@ -63,6 +72,8 @@ export async function startOwnMachine(options: MachineOptions, signal?: AbortSig
   async function startSshd(): Promise<void> {
     const defaults = [
       `AuthorizedKeysFile ${keysFile}`,
+      // What a session changes under its home must not be the user's own.
+      `SetEnv HOME=${home}`,
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
@@ -95,6 +106,7 @@ export async function startOwnMachine(options: MachineOptions, signal?: AbortSig
     kind: 'own',
     address,
     port,
+    home,
     get hostKeys() {
       return hostKeys;
     },
