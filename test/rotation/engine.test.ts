@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { isRefusal } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
 import type { Answer } from '../../src/rotation/connectors/job.ts';
-import type { Account } from '../../src/vault/vault.ts';
+import { type Account, hold, holdsOf } from '../../src/vault/vault.ts';
 import { never, nowhere, operator, type RotationRoom, rotationRoom } from './room.ts';
 import { ScriptedTarget, yes } from './target.ts';
 
@@ -218,7 +218,6 @@ const prechecks: readonly (readonly [string, (stage: Scene) => Promise<void> | v
   [
     'a session is open',
     async ({ room, account }) => {
-      const { hold } = await import('../../src/vault/vault.ts');
       await hold(room.vault.base.db, account.id, { kind: 'session', subject: 's1' });
     },
     { code: 'rotation.in-use' },
@@ -292,3 +291,19 @@ async function viewRows(room: RotationRoom, view: string): Promise<{ rows: unkno
   const { sql } = await import('kysely');
   return sql`select * from ${sql.table(view)}`.execute(room.vault.base.db);
 }
+
+test('while a target is being changed the lease is held and no second process or session comes in between', async () => {
+  await using stage = await scene();
+  const { room, target, account } = stage;
+  const other = await room.open();
+  const seen: unknown[] = [];
+  const { onChange } = target;
+  target.onChange = async (next) => {
+    seen.push(await other.rotate(account.id, 'on-demand', operator, never));
+    seen.push((await holdsOf(room.vault.base.db, account.id)).map((held) => held.kind));
+    return onChange(next);
+  };
+  expect(await rotate(stage)).toMatchObject({ status: 'confirmed' });
+  expect(seen).toMatchObject([{ code: 'rotation.changing' }, ['rotation']]);
+  expect(await holdsOf(room.vault.base.db, account.id)).toEqual([]);
+});
