@@ -8,6 +8,7 @@
  */
 import { refuse, type Refusal } from '../base/errors.ts';
 import type { AccountId, GateId, HoldId } from '../base/ids.ts';
+import type { Clock } from '../base/clock.ts';
 import { newId } from '../base/new-id.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
 import { VaultError } from './errors.ts';
@@ -79,6 +80,38 @@ export async function hold(db: Db, account: AccountId, request: HoldRequest): Pr
     if (found === undefined) throw new VaultError('vault.account-unknown');
     return insert(db, tx, account, request);
   });
+}
+
+/** How often an account that is being changed is looked at again, in milliseconds. */
+const lookAgainMs = 100;
+
+/**
+ * Holds an account for a session as soon as no randomization holds it: who comes while the credential is being changed
+ * waits for the new one instead of failing with the old. After `patienceMs` it holds it all the same, because what a dead
+ * process left behind must not lock people out. Throws `vault.account-unknown`, or the signal's reason.
+ */
+export async function holdAfterChange(
+  db: Db,
+  account: AccountId,
+  request: HoldRequest,
+  { clock, patienceMs }: { readonly clock: Clock; readonly patienceMs: number },
+  signal: AbortSignal,
+): Promise<Hold> {
+  for (const late = clock.now() + patienceMs; ; await clock.sleep(lookAgainMs, signal)) {
+    const held = await inTransaction(db, async (tx) => {
+      const found = await tx
+        .selectFrom('account')
+        .select('id')
+        .where('id', '=', account)
+        .where('removed_at', 'is', null)
+        .forKeyShare()
+        .executeTakeFirst();
+      if (found === undefined) throw new VaultError('vault.account-unknown');
+      const changing = (await holdsOf(tx, account)).some((one) => one.kind === 'rotation');
+      return changing && clock.now() < late ? undefined : await insert(db, tx, account, request);
+    });
+    if (held !== undefined) return held;
+  }
 }
 
 /**

@@ -50,6 +50,7 @@ export { type CredentialVersion, currentOf, versionsOf } from './current.ts';
 export {
   type Hold,
   hold,
+  holdAfterChange,
   holdExclusively,
   type HoldRecord,
   type HoldRequest,
