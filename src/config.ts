@@ -43,6 +43,8 @@ const Settings = Type.Object(
     gates: Type.Integer({ minimum: 1, maximum: 256 }),
     /** Seconds that running sessions get to end by themselves when Sallyport is stopped. */
     drainSeconds: Type.Integer({ minimum: 0, maximum: 86_400 }),
+    /** Seconds that running sessions go on without an answering keeper, and a keeper waits for gates to come back. */
+    comebackSeconds: Type.Integer({ minimum: 1, maximum: 300 }),
     logLevel: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },
@@ -89,6 +91,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     ssh: { address: '127.0.0.1', port: 2222, ...ssh, ...(listen === undefined ? {} : parseListen(listen)) },
     gates: Number(flags.gates ?? env['SALLYPORT_GATES'] ?? file['gates'] ?? 1),
     drainSeconds: Number(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
+    comebackSeconds: Number(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];

@@ -24,7 +24,11 @@ interface Greeting {
   readonly link: string;
   readonly logLevel: LogLevel;
   readonly drainSeconds: number;
+  readonly comebackSeconds: number;
 }
+
+/** Without a supervisor nobody starts the keeper or a gate again: what runs gets this long to finish. */
+const aloneMs = 5000;
 
 /** Runs until SIGTERM, the end of `input` (the supervisor is gone), or a drain that has come to its end. */
 export async function runGate(input: Readable, say: (line: object) => void): Promise<void> {
@@ -44,23 +48,29 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
       register,
       clock: systemClock,
       log,
+      comebackMs: greeting.comebackSeconds * 1000,
       drain,
     },
     stop.signal,
   );
-  process.on('SIGTERM', () => drain(Date.now() + greeting.drainSeconds * 1000));
-  lines.once('close', () => drain(Date.now() + greeting.drainSeconds * 1000));
+  const drainMs = greeting.drainSeconds * 1000;
+  process.on('SIGTERM', () => drain(Date.now() + drainMs));
+  // A Ctrl-C reaches the whole process group; the supervisor turns it into what everybody has to do.
+  process.on('SIGINT', () => {});
+  lines.once('close', () => drain(Date.now() + Math.min(drainMs, aloneMs)));
 
   const shutdown = new AbortController();
   const servers: Server[] = [];
   try {
-    const welcome = await line.welcome;
+    const welcome = await Promise.race([line.welcome, draining.promise]);
+    if (typeof welcome === 'number') process.exit();
     const place: Place = {
       keeper: line.keeper,
       spool: welcome.spool,
       hostKeys: hostKeysOf(welcome, line.keeper),
       clock: systemClock,
       log,
+      comebackMs: greeting.comebackSeconds * 1000,
       register: (one) => register.add(one),
     };
     let strangers = 0;
@@ -83,6 +93,8 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
     await Promise.race([register.empty(), systemClock.sleep(5000, stop.signal)]);
   } catch (error) {
     log.error({ error: wordsOf(error) }, 'the gate cannot go on');
+    if (error instanceof GateError && error.code === 'gate.cannot-listen')
+      say({ failed: { code: error.code, words: error.message, remedy: error.remedy } });
     process.exitCode = 1;
   } finally {
     stop.abort();

@@ -6,6 +6,7 @@ export interface Register {
   add(running: RunningSession): Disposable;
   /** How far each recording has come, for a keeper that comes back. */
   progress(): { session: string; blocks: number }[];
+  sessions(): string[];
   end(session: string, reason: Error): void;
   endAll(reason: Error): void;
   /** Resolves when nothing runs any more. */
@@ -31,6 +32,7 @@ export function openRegister(): Register {
       };
     },
     progress: () => [...running.values()].map((one) => ({ session: one.session, blocks: one.blocks() })),
+    sessions: () => [...running.keys()],
     end: (session, reason) => running.get(session)?.end(reason),
     endAll: (reason) => {
       for (const one of running.values()) one.end(reason);

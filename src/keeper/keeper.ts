@@ -2,8 +2,8 @@
  * The keeper process: everything that must be kept is here, and nothing here listens on a network or parses what strangers
  * send. It is composed in the order of the rooms, each handed what it needs, and taken down in reverse.
  *
- * It begins by taking over from a keeper that may have been killed: gates that still run get 30 s to come back to
- * their sessions; what nobody comes back for is ended, released and sealed.
+ * It begins by taking over from a keeper that may have been killed: gates that still run get a while (`comebackSeconds`)
+ * to come back to their sessions; what nobody comes back for is ended, released and sealed.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -23,7 +23,7 @@ import { createRootKey, openVault } from '../vault/vault.ts';
 import { serveOperators } from './contract-server.ts';
 import { type Gates, type GateToken, openGates } from './gates.ts';
 import { serveGates } from './link-server.ts';
-import { type LiveSessions, openLiveSessions } from './live-sessions.ts';
+import { type LiveSessions, openLiveSessions, type Which } from './live-sessions.ts';
 import type { Rooms } from './rooms.ts';
 
 /** What the supervisor says first. */
@@ -42,8 +42,9 @@ interface Greeting {
   readonly gates: readonly GateToken[];
 }
 
-/** How long a gate that is known to run may take to come back to its sessions. */
-const comebackMs = 30_000;
+/** How long gates get to end in order when the supervisor is gone. */
+const aloneMs = 15_000;
+const longestPauseMs = 30_000;
 const headEveryMs = 60_000;
 const self: Actor = { kind: 'system', part: 'keeper' };
 
@@ -55,6 +56,8 @@ export async function runKeeper(input: Readable, say: (line: object) => void, ve
   const log = openLog('keeper', greeting.config.logLevel);
   const stop = new AbortController();
   process.on('SIGTERM', () => stop.abort(new Error('told to stop')));
+  // A Ctrl-C reaches the whole process group; the supervisor turns it into what everybody has to do.
+  process.on('SIGINT', () => {});
   const gates = openGates();
   for (const gate of greeting.gates) gates.expect(gate);
   try {
@@ -121,12 +124,13 @@ async function keep(
   ];
   const listeners = [{ protocol: 'ssh' as const, ...config.ssh }];
   const link = { socket: folders.linkSocket, gateUid: folders.gateUid, listeners, hostKeys };
+  // First, so that no gate knocks before its token is known.
+  void listenToSupervisor(heard, gates, live, rooms, stop);
   await serveGates(rooms, live, link, signal);
   await serveOperators(rooms, live, folders.keeperSocket, signal);
-  void listenToSupervisor(heard, gates, live, rooms, stop);
 
   // -- What another keeper left -------------------------------------------------------------------------------------
-  void takeOver(gates, live, rooms, signal);
+  void takeOver(gates, live, rooms, config.comebackSeconds * 1000, signal);
 
   // -- What must be heard of at once: kills, revoked rights ---------------------------------------------------------
   const look = (): void => void endWhatMustEnd(rooms, signal);
@@ -159,7 +163,7 @@ async function firstKey(db: Db, path: string, dataDirectory: string): Promise<vo
   });
 }
 
-/** Gates come and go as the supervisor says; when it falls silent it is gone, and so are we. */
+/** Gates come and go as the supervisor says; when it falls silent it is gone, and after the last gate so are we. */
 async function listenToSupervisor(
   heard: AsyncIterator<string>,
   gates: Gates,
@@ -172,31 +176,45 @@ async function listenToSupervisor(
     if (line.gate !== undefined) gates.expect(line.gate);
     if (line.gone === undefined) continue;
     const id = gates.forget(line.gone);
-    if (id === undefined) continue;
-    const sessions = live.count(id);
-    await record(rooms.db, self, {
-      type: 'gate.lost',
-      about: { gate: id },
-      details: { reason: 'its process ended', sessions },
-    });
-    await live.abandon((gate) => gate === id, 'the gate ended', stop.signal);
+    if (id !== undefined) void gateLost(id, live, rooms, stop.signal);
   }
+  for (const late = rooms.clock.now() + aloneMs; gates.connected().length > 0 && rooms.clock.now() < late; )
+    await rooms.clock.sleep(50, stop.signal).catch(() => {});
   stop.abort(new Error('the supervisor is gone'));
 }
 
-/** At once what belongs to gates that are gone; after a while what living gates did not come back for. */
-async function takeOver(gates: Gates, live: LiveSessions, rooms: Rooms, signal: AbortSignal): Promise<void> {
-  try {
-    await live.abandon((gate, claimed) => !claimed && !gates.expected(gate), 'its gate did not survive', signal);
-    await rooms.clock.sleep(comebackMs, signal);
-    await live.abandon(
-      (gate, claimed) => !claimed && gates.find(gate) === undefined,
-      'its gate did not come back',
-      signal,
-    );
-  } catch (error) {
-    if (!signal.aborted) rooms.log.error({ error: wordsOf(error) }, 'what an earlier keeper left is not all finished');
+/** A gate's process has ended, and its sessions with it. */
+async function gateLost(id: GateId, live: LiveSessions, rooms: Rooms, signal: AbortSignal): Promise<void> {
+  const details = { reason: 'its process ended', sessions: live.count(id) };
+  await untilDone(() => record(rooms.db, self, { type: 'gate.lost', about: { gate: id }, details }), rooms, signal);
+  await untilDone(() => live.abandon((gate) => gate === id, 'the gate ended', signal), rooms, signal);
+}
+
+/** Tries again, while the database is away, until `work` neither throws nor is false, or the signal fires. Never throws. */
+async function untilDone(work: () => Promise<unknown>, { clock, log }: Rooms, signal: AbortSignal): Promise<void> {
+  for (let pause = 500; !signal.aborted; pause = Math.min(2 * pause, longestPauseMs)) {
+    try {
+      if ((await work()) !== false) return;
+    } catch (error) {
+      if (!signal.aborted) log.warn({ error: wordsOf(error) }, 'what lost sessions left could not be finished yet');
+    }
+    await clock.sleep(pause, signal).catch(() => {});
   }
+}
+
+/** At once what belongs to gates that are gone; after a while what living gates did not come back for. */
+async function takeOver(
+  gates: Gates,
+  live: LiveSessions,
+  rooms: Rooms,
+  comebackMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const giveUp = (which: Which, why: string): Promise<void> =>
+    untilDone(() => live.abandon(which, why, signal), rooms, signal);
+  void giveUp((gate, claimed) => !claimed && !gates.expected(gate), 'its gate did not survive');
+  await rooms.clock.sleep(comebackMs, signal).catch(() => {});
+  await giveUp((gate, claimed) => !claimed && gates.find(gate) === undefined, 'its gate did not come back');
 }
 
 /** Ends sessions whose right has gone, and tells gates again of kills that they may have missed. */

@@ -111,6 +111,7 @@ function answersFor(
         unknown,
       };
     },
+    'gate.alive': async ({ running }, signal) => ({ unknown: live.heard(asking(), running, signal) }),
     'hostkey.sign': async ({ publicKey, algorithm, data }, signal) => {
       asking();
       const key = options.hostKeys.find((one) => Buffer.compare(one.publicKey, publicKey) === 0);
@@ -181,7 +182,7 @@ function answersFor(
       return await live.open(held.authorization, gate);
     },
     'recording.block': async ({ session, ...block }) => (await live.of(asking(), session).block(block)) ?? null,
-    'hold.open': async ({ session }) => await live.of(asking(), session).hold(),
+    'hold.open': async ({ session }, signal) => await live.of(asking(), session).hold(signal),
     'credential.open': async ({ hold }) => await live.holding(asking(), hold).credential(),
     'credential.sign': async ({ hold, algorithm, data }, signal) => ({
       signature: await live.holding(asking(), hold).sign(algorithm, data, signal),

@@ -19,13 +19,16 @@ import { inTransaction } from '../db/db.ts';
 import { meetHostKey, recordMismatch } from '../estate/estate.ts';
 import type { Answers, GateQuestions } from '../link/link.ts';
 import { listRecordings, recordBlock, sealRecording, startRecording } from '../recording/recording.ts';
-import { type Hold, hold as holdAccount, holdsOf, releaseHoldsOf, resumeHold } from '../vault/vault.ts';
+import { type Hold, holdAfterChange, holdsOf, releaseHoldsOf, resumeHold } from '../vault/vault.ts';
 import { KeeperError } from './errors.ts';
 import type { Rooms } from './rooms.ts';
 
 type Fields<N extends keyof GateQuestions> = Parameters<Answers<GateQuestions>[N]>[0];
 type Given<N extends keyof GateQuestions> = Awaited<ReturnType<Answers<GateQuestions>[N]>>;
 type Event = Fields<'session.event'>['event'];
+
+/** A change of the credential takes seconds; who comes meanwhile waits for so long, in milliseconds. */
+const changeMs = 45_000;
 
 export interface Ending {
   readonly outcome: string;
@@ -39,7 +42,8 @@ export interface LiveSession {
   readonly id: SessionId;
   readonly gate: GateId;
   block(block: Omit<Fields<'recording.block'>, 'session'>): Promise<Refusal | undefined>;
-  hold(): Promise<Given<'hold.open'>>;
+  /** Waits while the credential is being changed. */
+  hold(signal: AbortSignal): Promise<Given<'hold.open'>>;
   hostKey(publicKey: Uint8Array): Promise<'trusted' | 'unknown' | 'changed'>;
   live(front: Record<string, string>, back: Record<string, string>): Promise<void>;
   event(event: Event): Promise<void>;
@@ -57,10 +61,15 @@ export interface LiveSessions {
   of(gate: GateId, session: string): LiveSession;
   holding(gate: GateId, hold: string): Holding;
   end(gate: GateId, session: string, ending: Ending, signal: AbortSignal): Promise<void>;
-  /** A gate came back: it goes on with what is still in progress; returns those that are not. */
+  /** A gate came back: it goes on with what is still in progress; returns those of `running` that are not. */
   readopt(gate: GateId, running: readonly { session: string; blocks: number }[]): Promise<string[]>;
-  /** Ends the sessions that `which` names; `claimed` says whether a gate of this keeper runs it. */
-  abandon(which: Which, why: string, signal: AbortSignal): Promise<void>;
+  /** A gate names what it runs: what it no longer runs is ended; returns what is not in progress any more. */
+  heard(gate: GateId, running: readonly string[], signal: AbortSignal): string[];
+  /**
+   * Ends the sessions that `which` names; `claimed` says whether a gate of this keeper runs it. False if something could
+   * not be finished and has to be tried again.
+   */
+  abandon(which: Which, why: string, signal: AbortSignal): Promise<boolean>;
   count(gate?: GateId): number;
 }
 
@@ -71,7 +80,15 @@ interface Entry {
   readonly row: SessionRecord;
   hold: Hold | undefined;
   ending: Promise<void> | undefined;
+  /** How often in a row its gate did not name it among those that it runs. */
+  missed: number;
 }
+
+/**
+ * So often a gate leaves a session out before it is believed not to run it. Once is not enough: it may not have read the
+ * answer that opened it. By the time of its next word it has, because both came over the same line.
+ */
+const believed = 2;
 
 export function openLiveSessions(rooms: Rooms): LiveSessions {
   const { db, vault, clock, log } = rooms;
@@ -104,12 +121,35 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
     for (const [handle, session] of holds) if (session === row.id) holds.delete(handle);
   }
 
+  /** As `finish`, once however often it is wanted; a failure leaves it to be wanted again. */
+  function finishOnce(entry: Entry, ending: Ending, signal: AbortSignal): Promise<void> {
+    entry.ending ??= finish(entry.row, ending, signal).catch((error: unknown) => {
+      entry.ending = undefined;
+      throw error;
+    });
+    return entry.ending;
+  }
+
+  /** Runs `work`; false, and the log says why, if it failed. */
+  async function tried(session: SessionId, work: Promise<unknown>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      log.warn({ session, error: wordsOf(error) }, 'what is left of a session could not be finished yet');
+      return false;
+    }
+  }
+
   /** Recordings whose session ended while they could not be sealed. */
-  async function sealLeftOver(which: Which, signal: AbortSignal): Promise<void> {
+  async function sealLeftOver(which: Which, signal: AbortSignal): Promise<boolean> {
+    let done = true;
     for (const { id, gate, session, reason } of await listRecordings(db, { limit: 10_000, state: 'open' })) {
       if (!which(gate as GateId, sessions.has(session))) continue;
-      await sealRecording(db, id, sealOptions(reason ?? 'its session is over'), signal);
+      const sealing = sealRecording(db, id, sealOptions(reason ?? 'its session is over'), signal);
+      done = (await tried(session, sealing)) && done;
     }
+    return done;
   }
 
   return {
@@ -131,7 +171,7 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
         return { row: opened, key: await vault.recordingKey(tx, recording) };
       });
       using secret = key;
-      sessions.set(row.id, { row, hold: undefined, ending: undefined });
+      sessions.set(row.id, { row, hold: undefined, ending: undefined, missed: 0 });
       return { session: row.id, recording, key: secret.reveal().slice(), startedAt: row.openedAt.getTime() };
     },
 
@@ -145,9 +185,11 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
           if (row.recording === undefined) return refuse('keeper.unknown-handle', 'the session has no recording');
           return await recordBlock(db, row.recording, gate, block);
         },
-        hold: async () => {
+        hold: async (signal) => {
           if (row.accountId === undefined) return refuse('keeper.no-such-thing', 'the account is gone');
-          entry.hold ??= await holdAccount(db, row.accountId, { kind: 'session', subject: row.id, gateId: gate });
+          const request = { kind: 'session', subject: row.id, gateId: gate } as const;
+          const patience = { clock, patienceMs: changeMs };
+          entry.hold ??= await holdAfterChange(db, row.accountId, request, patience, signal);
           holds.set(entry.hold.id, row.id);
           return { hold: entry.hold.id };
         },
@@ -200,43 +242,44 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
       const entry = id === undefined ? undefined : sessions.get(id);
       // Told twice, because the first answer was lost: it has ended.
       if (entry === undefined || entry.row.gate !== gate) return;
-      entry.ending ??= finish(entry.row, ending, signal).catch((error: unknown) => {
-        entry.ending = undefined;
-        throw error;
-      });
-      await entry.ending;
+      await finishOnce(entry, ending, signal);
     },
 
     readopt: async (gate, running) => {
-      if (running.length === 0) return [];
-      const rows = new Map((await sessionsInProgress(db, gate)).map((row) => [row.id as string, row]));
-      const unknown: string[] = [];
-      for (const { session } of running) {
-        const row = rows.get(session);
-        if (row === undefined) {
-          unknown.push(session);
-          continue;
-        }
+      const rows = await sessionsInProgress(db, gate);
+      // Those that it does not name, too: it will not name them again, and then they are ended.
+      for (const row of rows) {
         if (sessions.has(row.id)) continue;
         const present = row.accountId === undefined ? [] : await holdsOf(db, row.accountId);
         const mine = present.find((one) => one.subject === row.id);
         const held = mine === undefined ? undefined : await resumeHold(db, mine.id);
-        sessions.set(row.id, { row, hold: held, ending: undefined });
+        sessions.set(row.id, { row, hold: held, ending: undefined, missed: 0 });
         if (held !== undefined) holds.set(held.id, row.id);
       }
-      return unknown;
+      const known = new Set<string>(rows.map((row) => row.id));
+      return running.map(({ session }) => session).filter((session) => !known.has(session));
+    },
+
+    heard: (gate, running, signal) => {
+      const named = new Set(running);
+      for (const entry of sessions.values()) {
+        if (entry.row.gate !== gate) continue;
+        entry.missed = named.has(entry.row.id) ? 0 : entry.missed + 1;
+        if (entry.missed < believed) continue;
+        const lost = { outcome: 'lost', detail: 'its gate does not run it any more', bytesIn: 0, bytesOut: 0 };
+        void tried(entry.row.id, finishOnce(entry, lost, signal));
+      }
+      return running.filter((session) => sessions.get(session as SessionId)?.row.gate !== gate);
     },
 
     abandon: async (which, why, signal) => {
+      let done = true;
       for (const row of await sessionsInProgress(db)) {
         if (!which(row.gate, sessions.has(row.id))) continue;
-        try {
-          await finish(row, { outcome: 'lost', detail: why, bytesIn: 0, bytesOut: 0 }, signal);
-        } catch (error) {
-          log.error({ session: row.id, error: wordsOf(error) }, 'what a lost gate left could not be finished');
-        }
+        const lost = { outcome: 'lost', detail: why, bytesIn: 0, bytesOut: 0 };
+        done = (await tried(row.id, finish(row, lost, signal))) && done;
       }
-      await sealLeftOver(which, signal);
+      return (await sealLeftOver(which, signal)) && done;
     },
 
     count: (gate) =>

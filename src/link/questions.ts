@@ -37,6 +37,11 @@ export const questions = {
       unknown: Type.Array(Handle),
     }),
   ),
+  /** Said every few seconds, so that each side notices the other's silence, and what the other no longer runs. */
+  'gate.alive': question(
+    Type.Object({ running: Type.Array(Handle, { maxItems: 100_000 }) }),
+    Type.Object({ unknown: Type.Array(Handle) }),
+  ),
   /** The keeper signs with the gate's own host key; the key itself stays with it. */
   'hostkey.sign': question(
     Type.Object({ publicKey: Bytes(16 * 1024), algorithm: Text, data: Bytes(64 * 1024) }),

@@ -6,9 +6,6 @@ import { ProxyError } from './errors.ts';
 import type { Place } from './place.ts';
 import type { Front, Outcome } from './session.ts';
 
-/** How long a session's end waits for a lost keeper; then a returning keeper finds out by itself. */
-const keeperMs = 30_000;
-
 export interface Session extends AsyncDisposable {
   readonly id: string;
   readonly recording: string;
@@ -82,10 +79,13 @@ function endAt(until: number, now: number, own: AbortController): NodeJS.Timeout
   return timer;
 }
 
-/** The keeper releases the hold and seals the recording. While it is away the session stays registered. */
+/**
+ * The keeper releases the hold and seals the recording. While it is away the session stays registered; when it stays
+ * away it finds out by itself, from what the gate says that it runs.
+ */
 async function tellEnd(place: Place, session: Session): Promise<void> {
   const { by, words, bytesIn, bytesOut } = session.outcome;
-  const late = AbortSignal.timeout(keeperMs);
+  const late = AbortSignal.timeout(place.comebackMs);
   while (!late.aborted) {
     try {
       await place.keeper['session.end'](

@@ -21,6 +21,8 @@ export interface Place {
   readonly hostKeys: readonly Signer[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Milliseconds that a session goes on without an answering keeper. */
+  readonly comebackMs: number;
   register(running: RunningSession): Disposable;
 }
 

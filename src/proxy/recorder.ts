@@ -32,6 +32,7 @@ export async function startRecorder(
       key,
       spool: join(place.spool, session.recording),
       clock: place.clock,
+      limits: { keeperMs: place.comebackMs },
       report: async (block, signal) => {
         session.blocks = block.number + 1;
         const answer = await place.keeper['recording.block']({ session: session.id, ...block }, signal);
