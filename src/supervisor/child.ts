@@ -14,6 +14,8 @@ export interface ChildSpec {
   readonly gid?: number;
   /** The file descriptor of the log. */
   readonly log: number;
+  /** An open file that is its to keep open, and no more: the data directory's lock. */
+  readonly lock: number;
   /** The first line it is given, made anew for each start. */
   readonly greeting: () => object;
   /** Each line that it says. */
@@ -59,7 +61,7 @@ export function keepRunning(spec: ChildSpec, graceMs: number, log: Log, signal: 
   function start(): Promise<void> {
     const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', ...pick('NODE_COMPILE_CACHE', 'TZ', 'LANG') };
     const own = spawn(spec.program.node, [spec.program.main, spec.name.replace(/-\d+$/, '')], {
-      stdio: ['pipe', 'pipe', spec.log],
+      stdio: ['pipe', 'pipe', spec.log, spec.lock],
       env,
       cwd: '/',
       ...(spec.uid === undefined ? {} : { uid: spec.uid, gid: spec.gid ?? spec.uid }),

@@ -10,12 +10,16 @@ export const supervisorErrors = defineErrors({
     remedy:
       'choose one that you may write and that other users may pass through (mode 0711 on every folder above it), by --data or SALLYPORT_DATA',
   },
-  'supervisor.not-started': {
-    meaning: 'a part of Sallyport did not start',
-    remedy: 'the lines above say which and why; the log has more',
+  'supervisor.cannot-listen': {
+    meaning: 'the address for clients cannot be listened on',
+    remedy: 'see whether another program has the port, or choose another one with --ssh-listen',
+  },
+  'supervisor.no-flock': {
+    meaning: 'the program flock is missing',
+    remedy: 'install util-linux',
   },
   'supervisor.no-free-uid': {
-    meaning: 'no free user id is left between 61184 and 65519 for the gates',
+    meaning: 'no free user id is left between 61184 and 61999 for the gates',
     remedy: 'free one of these user ids',
   },
 });
@@ -25,5 +29,12 @@ export type SupervisorErrorCode = keyof typeof supervisorErrors;
 export class SupervisorError extends SallyportError<SupervisorErrorCode> {
   constructor(code: SupervisorErrorCode, detail?: string, options?: ErrorOptions) {
     super(code, supervisorErrors[code], detail, options);
+  }
+}
+
+/** A part could not start: its own code, words and remedy. */
+export class PartError extends SallyportError {
+  constructor(said: { readonly code: string; readonly words: string; readonly remedy: string }) {
+    super(said.code, { meaning: said.words, remedy: said.remedy });
   }
 }

@@ -10,10 +10,13 @@
  *   data/anchors/     0700  the keeper: signed heads of the audit chain, outside the database
  *   data/program/     0755  a copy of the program, where the gates' user cannot read the original
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { wordsOf } from '../base/errors.ts';
 import { SupervisorError } from './errors.ts';
+
+const gateUids = { first: 61_184, last: 61_999 } as const;
 
 export interface Folders {
   readonly data: string;
@@ -74,19 +77,29 @@ function mustBePassable(path: string): void {
   }
 }
 
-/** A user id of our own without a line in /etc/passwd, as systemd's dynamic users have it; remembered in the data directory. */
+/**
+ * A user id of our own without a line in /etc/passwd, as systemd's dynamic users have it; remembered in the data
+ * directory. Drawn, so that two installations do not share it; below those of which the database's user is drawn, because
+ * the database takes its own user for its administrator.
+ */
 function gateUser(data: string): number {
   const file = join(data, 'gate.uid');
-  if (existsSync(file)) return Number(readFileSync(file, 'utf8').trim());
+  if (existsSync(file)) {
+    const uid = Number(readFileSync(file, 'utf8').trim());
+    if (uid >= gateUids.first && uid <= 65_519) return uid;
+    // Cut short by a crash, or written by a stranger: in no case root.
+    rmSync(file);
+  }
   const taken = new Set(
     readFileSync('/etc/passwd', 'utf8')
       .split('\n')
       .map((line) => Number(line.split(':')[2])),
   );
-  for (let uid = 61_900; uid <= 65_519; uid++) {
-    if (taken.has(uid)) continue;
-    writeFileSync(file, `${uid}\n`, { mode: 0o600 });
-    return uid;
-  }
-  throw new SupervisorError('supervisor.no-free-uid');
+  const free = Array.from({ length: gateUids.last - gateUids.first + 1 }, (_, index) => gateUids.first + index).filter(
+    (uid) => !taken.has(uid),
+  );
+  const uid = free[randomInt(Math.max(free.length, 1))];
+  if (uid === undefined) throw new SupervisorError('supervisor.no-free-uid');
+  writeFileSync(file, `${uid}\n`, { mode: 0o600 });
+  return uid;
 }

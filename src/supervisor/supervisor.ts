@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
 import { wordsOf } from '../base/errors.ts';
 import type { GateId } from '../base/ids.ts';
 import { type Log, openLog } from '../base/log.ts';
@@ -14,9 +15,10 @@ import { newId } from '../base/new-id.ts';
 import type { Config } from '../config.ts';
 import { type EmbeddedDatabase, startEmbedded } from '../db/embedded.ts';
 import { type Child, keepRunning } from './child.ts';
-import { SupervisorError } from './errors.ts';
+import { PartError } from './errors.ts';
 import { type Folders, prepareFolders } from './folders.ts';
 import { lockData } from './lock.ts';
+import { portMustBeFree } from './port.ts';
 import { ownProgram, programFor } from './program.ts';
 
 /** What the parts have said of themselves so far. */
@@ -34,18 +36,20 @@ export interface Running {
 
 /**
  * Runs Sallyport until `signal` fires and everything has ended. `ready` is called once, when the keeper and every gate
- * take work. Throws `supervisor.already-running`, `supervisor.data-unusable`, or what the database says.
+ * take work. Throws `supervisor.already-running`, `supervisor.data-unusable`, `supervisor.cannot-listen`, what the
+ * database says, or what keeps keeper or gates from starting; once they have been ready, they are tried again instead.
  */
 export async function supervise(config: Config, ready: (running: Running) => void, signal: AbortSignal): Promise<void> {
   const folders = prepareFolders(config.data);
-  using _lock = lockData(folders.data);
   const logFd = process.stderr.isTTY ? openSync(join(folders.log, 'sallyport.log'), 'a', 0o600) : 2;
   const log = openLog('supervisor', config.logLevel, logFd === 2 ? 2 : join(folders.log, 'sallyport.log'));
 
+  using lock = await lockData(folders.data, systemClock, log, signal);
+  await portMustBeFree(config.ssh);
   await using database = await startDatabase(config, folders, log, signal);
   const stopKeeper = new AbortController();
   const stopGates = new AbortController();
-  const parts = startParts(config, folders, database, logFd, log, ready, stopGates.signal, stopKeeper.signal);
+  const parts = startParts(config, folders, database, lock.fd, logFd, log, ready, stopGates.signal, stopKeeper.signal);
 
   try {
     await Promise.race([parts.failed, new Promise<void>((resolve) => onAbort(signal, resolve))]);
@@ -66,7 +70,7 @@ function onAbort(signal: AbortSignal, then: () => void): void {
 interface Parts {
   readonly keeper: Child;
   readonly gates: readonly Child[];
-  /** Rejects when the keeper says that it cannot run at all, e.g. because its root key is missing. */
+  /** Rejects when a part says, before all were ready once, why it cannot run, e.g. because the root key is missing. */
   readonly failed: Promise<never>;
 }
 
@@ -74,6 +78,7 @@ function startParts(
   config: Config,
   folders: Folders,
   database: Database,
+  lock: number,
   logFd: number,
   log: Log,
   ready: (running: Running) => void,
@@ -86,17 +91,21 @@ function startParts(
   let enrolment: string | undefined;
   let keeperReady = false;
   let announced = false;
-  let fail: (error: Error) => void = () => {};
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject;
-  });
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   failed.catch(() => {});
+
+  /** What ran once can run again: then the log has it, and it is tried until it does. */
+  function heardFailure(line: Record<string, unknown>): void {
+    if (line['failed'] === undefined || announced) return;
+    fail(new PartError(line['failed'] as ConstructorParameters<typeof PartError>[0]));
+  }
 
   const keeper = keepRunning(
     {
       name: 'keeper',
       program: ownProgram,
       log: logFd,
+      lock,
       greeting: () => ({
         config,
         folders,
@@ -105,10 +114,7 @@ function startParts(
         gates: [...tokens.values()],
       }),
       said: (line) => {
-        if (line['failed'] !== undefined) {
-          const { code, words, remedy } = line['failed'] as { code: string; words: string; remedy: string };
-          fail(new SupervisorError('supervisor.not-started', `${words} (${code}); ${remedy}`));
-        }
+        heardFailure(line);
         if (line['ready'] === true) {
           keeperReady = true;
           enrolment = line['enrolment'] as string | undefined;
@@ -131,6 +137,7 @@ function startParts(
         program: gateProgram,
         ...(folders.gateUid === undefined ? {} : { uid: folders.gateUid, gid: folders.gateUid }),
         log: logFd,
+        lock,
         greeting: () => {
           const gate = { id: newId<GateId>(), token: randomBytes(32).toString('hex') };
           tokens.set(index, gate);
@@ -140,9 +147,11 @@ function startParts(
             link: folders.linkSocket,
             logLevel: config.logLevel,
             drainSeconds: config.drainSeconds,
+            comebackSeconds: config.comebackSeconds,
           };
         },
         said: (line) => {
+          heardFailure(line);
           if (line['listening'] === undefined) return;
           listening.set(index, line['listening'] as { address: string; port: number }[]);
           announce();

@@ -28,6 +28,8 @@ export interface Runner {
 
 /** The range that systemd keeps for users who come and go; no distribution gives these numbers to anybody. */
 const dynamic = { first: 61184, last: 65519 } as const;
+/** New ones are drawn from here on: those below are the gates', who must never be the database's user. */
+const firstDrawn = 62_000;
 const dynamicName = 'sallyport-db';
 const stages = ['/mnt', '/media', '/srv', '/opt'] as const;
 
@@ -148,7 +150,7 @@ function freeUser(): Owner {
     }
   }
   for (;;) {
-    const uid = randomInt(dynamic.first, dynamic.last + 1);
+    const uid = randomInt(firstDrawn, dynamic.last + 1);
     if (!taken.has(uid)) return { uid, gid: uid, name: dynamicName };
   }
 }
