@@ -69,16 +69,8 @@ export type Hold = LiveHold;
 /** Holds an account; any number of holds may stand side by side. Throws `vault.account-unknown`. */
 export async function hold(db: Db, account: AccountId, request: HoldRequest): Promise<Hold> {
   return inTransaction(db, async (tx) => {
-    // Shared, and in conflict with the lock of `holdExclusively`.
-    const found = await tx
-      .selectFrom('account')
-      .select('id')
-      .where('id', '=', account)
-      .where('removed_at', 'is', null)
-      .forKeyShare()
-      .executeTakeFirst();
-    if (found === undefined) throw new VaultError('vault.account-unknown');
-    return insert(db, tx, account, request);
+    await lockAccount(tx, account, 'shared');
+    return await insert(db, tx, account, request);
   });
 }
 
@@ -99,14 +91,7 @@ export async function holdAfterChange(
 ): Promise<Hold> {
   for (const late = clock.now() + patienceMs; ; await clock.sleep(lookAgainMs, signal)) {
     const held = await inTransaction(db, async (tx) => {
-      const found = await tx
-        .selectFrom('account')
-        .select('id')
-        .where('id', '=', account)
-        .where('removed_at', 'is', null)
-        .forKeyShare()
-        .executeTakeFirst();
-      if (found === undefined) throw new VaultError('vault.account-unknown');
+      await lockAccount(tx, account, 'shared');
       const changing = (await holdsOf(tx, account)).some((one) => one.kind === 'rotation');
       return changing && clock.now() < late ? undefined : await insert(db, tx, account, request);
     });
@@ -124,18 +109,18 @@ export async function holdExclusively(
   request: HoldRequest,
 ): Promise<Hold | Refusal<'vault.in-use'>> {
   return inTransaction(db, async (tx) => {
-    const found = await tx
-      .selectFrom('account')
-      .select('id')
-      .where('id', '=', account)
-      .where('removed_at', 'is', null)
-      .forUpdate()
-      .executeTakeFirst();
-    if (found === undefined) throw new VaultError('vault.account-unknown');
+    await lockAccount(tx, account, 'alone');
     const other = (await holdsOf(tx, account)).find((one) => one.kind !== 'verification');
     if (other !== undefined) return refuse('vault.in-use', `held by ${other.kind} ${other.subject}`);
-    return insert(db, tx, account, request);
+    return await insert(db, tx, account, request);
   });
+}
+
+/** Until the transaction's end: `shared` with other holders, or `alone` and in conflict with them. */
+async function lockAccount(tx: Tx, account: AccountId, how: 'shared' | 'alone'): Promise<void> {
+  const row = tx.selectFrom('account').select('id').where('id', '=', account).where('removed_at', 'is', null);
+  const found = await (how === 'shared' ? row.forKeyShare() : row.forUpdate()).executeTakeFirst();
+  if (found === undefined) throw new VaultError('vault.account-unknown');
 }
 
 async function insert(db: Db, tx: Tx, account: AccountId, request: HoldRequest): Promise<Hold> {

@@ -1,5 +1,6 @@
 /** Holds: proofs of present use, announced when they go. */
 import { expect, expectTypeOf, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { isRefusal } from '../../src/base/errors.ts';
 import type { GateId } from '../../src/base/ids.ts';
 import { silent } from '../../src/base/log.ts';
@@ -9,6 +10,7 @@ import {
   declareAccounts,
   hold,
   type Hold,
+  holdAfterChange,
   holdExclusively,
   holdsOf,
   releaseHoldsOf,
@@ -106,6 +108,40 @@ test('an account in use is not held exclusively; of many who try at once one get
   await session.release();
   const tries = await Promise.all(Array.from({ length: 8 }, () => holdExclusively(db, account.id, request)));
   expect(tries.filter((one) => !isRefusal(one)).length).toBe(1);
+});
+
+test('a session that comes while the credential is changed waits, and holds the account as soon as the change is over', async () => {
+  await using room = await vaultRoom();
+  const { db } = room.base;
+  const [account] = await room.declare('root@web-01');
+  if (account === undefined) throw new Error('not declared');
+  const change = await holdExclusively(db, account.id, { kind: 'rotation', subject: 'a change' });
+  if (isRefusal(change)) throw new Error(change.reason);
+  const session = { kind: 'session', subject: 'a session' } as const;
+  const patient = { clock: systemClock, patienceMs: 60_000 };
+  const signal = new AbortController().signal;
+  const waiting = holdAfterChange(db, account.id, session, patient, signal);
+  const early = await Promise.race([waiting, holdsOf(db, account.id)]);
+  expect(early).toMatchObject([{ kind: 'rotation' }]);
+  await change.release();
+  expect((await waiting).subject).toBe('a session');
+});
+
+test('what a dead change left behind locks nobody out for longer than the patience lasts', async () => {
+  await using room = await vaultRoom();
+  const { db } = room.base;
+  const [account] = await room.declare('root@web-01');
+  if (account === undefined) throw new Error('not declared');
+  await holdExclusively(db, account.id, { kind: 'rotation', subject: 'of a dead process' });
+  const impatient = { clock: systemClock, patienceMs: 0 };
+  const held = await holdAfterChange(
+    db,
+    account.id,
+    { kind: 'session', subject: 'a session' },
+    impatient,
+    new AbortController().signal,
+  );
+  expect(held.kind).toBe('session');
 });
 
 test('a removed account is not held', async () => {
