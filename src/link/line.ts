@@ -103,8 +103,17 @@ export class Line implements AsyncDisposable {
         this.#stream.destroy();
         return;
       }
+      // The body has copies of its byte strings, which their takers zero; here no second one stays behind.
+      this.#buffer.fill(0, 0, this.#buffer.length - decoded.rest.length);
       this.#buffer = decoded.rest;
-      this.#take(decoded.frame);
+      try {
+        this.#take(decoded.frame);
+      } catch (error) {
+        // What the other side says can end its line, never this process.
+        this.#end(new LinkError('link.malformed', wordsOf(error), { cause: error }));
+        this.#stream.destroy();
+        return;
+      }
     }
   }
 
@@ -121,19 +130,28 @@ export class Line implements AsyncDisposable {
         this.#answering.get(number)?.abort(new LinkError('link.lost', 'the question was taken back'));
         return;
       case 'part':
-        waiting?.part(body);
+        if (waiting !== undefined) this.#takePart(number, waiting, body);
         return;
       case 'answer':
       case 'refused':
         waiting?.resolve(body);
         return;
-      case 'failed': {
-        const { code, words, remedy } = body as { code: string; words: string; remedy: string };
-        waiting?.reject(new RemoteError(code, words, remedy));
+      case 'failed':
+        waiting?.reject(failureOf(body));
         return;
-      }
       default:
         kind satisfies never;
+    }
+  }
+
+  /** A taker of parts that cannot go on ends its own question, and nothing else. */
+  #takePart(number: number, waiting: Waiting, body: unknown): void {
+    try {
+      waiting.part(body);
+    } catch (error) {
+      waiting.reject(error instanceof Error ? error : new Error(wordsOf(error)));
+      this.#waiting.delete(number);
+      this.#write({ kind: 'cancel', number, body: null });
     }
   }
 
@@ -172,4 +190,12 @@ export class Line implements AsyncDisposable {
     for (const answering of this.#answering.values()) answering.abort(reason);
     this.#waiting.clear();
   }
+}
+
+/** The failure that a frame tells of; throws `link.malformed` if it tells of none. */
+function failureOf(body: unknown): RemoteError {
+  const { code, words, remedy } = (body ?? {}) as Record<string, unknown>;
+  if (typeof code !== 'string' || typeof words !== 'string' || typeof remedy !== 'string')
+    throw new LinkError('link.malformed', 'a failure without its code, words and remedy');
+  return new RemoteError(code, words, remedy);
 }

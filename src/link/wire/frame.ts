@@ -77,7 +77,8 @@ export function decodeFrame(bytes: Uint8Array): Decoded {
     const size = at + 4 <= end ? view.getUint32(at) : Number.POSITIVE_INFINITY;
     if (at + 4 + size > end || blobs.length === maxBlobs)
       return { kind: 'violation', reason: 'byte string longer than its frame' };
-    blobs.push(bytes.slice(at + 4, at + 4 + size));
+    // not slice(): of a Buffer, which is what a socket gives, that would be no copy
+    blobs.push(new Uint8Array(bytes.subarray(at + 4, at + 4 + size)));
     at += 4 + size;
   }
   let body: unknown;
