@@ -62,7 +62,7 @@ export interface TransportOptions {
   readonly extensions?: ReadonlyMap<string, Uint8Array>;
   /** Server: signature algorithms for `server-sig-algs`; defaults to what this room verifies. */
   readonly signatureAlgorithms?: readonly string[];
-  /** Client: host key algorithms worth asking for, because keys of these types are pinned. */
+  /** Client: host key algorithms to ask for first, because keys of these types are pinned. */
   readonly hostKeyAlgorithms?: readonly string[];
 }
 

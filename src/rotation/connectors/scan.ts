@@ -16,13 +16,13 @@ const types: readonly (readonly string[])[] = [
 export async function scan(address: string, port: number, signal: AbortSignal): Promise<Answer> {
   const keys: string[] = [];
   let fault: unknown;
-  for (const hostKeyAlgorithms of types) {
+  for (const hostKey of types) {
     const before = keys.length;
     const checkHostKey = (key: Uint8Array, algorithm: string): boolean => {
       keys.push(`${algorithm.replace(/^rsa-sha2-\d+$/, 'ssh-rsa')} ${Buffer.from(key).toString('base64')}`);
       return false;
     };
-    const options = { host: address, port, user: '-', credential: {}, checkHostKey, hostKeyAlgorithms };
+    const options = { host: address, port, user: '-', credential: {}, checkHostKey, algorithms: { hostKey } };
     try {
       await connect(options, signal);
     } catch (error) {

@@ -28,11 +28,10 @@ export function configOf(options: TransportOptions, limits: TransportLimits, cha
   const lists = known({ ...defaultAlgorithms(role), ...options.algorithms });
   if (role === 'server' && (options.hostKeys ?? []).length === 0) throw new RangeError('a server without host keys');
   if (role === 'client' && options.checkHostKey === undefined) throw new RangeError('a client that checks no host key');
-  const wanted = options.hostKeyAlgorithms;
   return {
     role,
     version,
-    lists: wanted === undefined ? lists : { ...lists, hostKey: wanted.filter((name) => lists.hostKey.includes(name)) },
+    lists: { ...lists, hostKey: preferring(options.hostKeyAlgorithms ?? [], lists.hostKey) },
     hostKeys: options.hostKeys ?? [],
     extensions: new Map([
       ...(role === 'server' ? [['server-sig-algs', sigAlgs(options)] as const] : []),
@@ -43,6 +42,11 @@ export function configOf(options: TransportOptions, limits: TransportLimits, cha
     chance,
     now: () => performance.now(),
   };
+}
+
+/** The wanted ones first, and the others after them: a key of another type is for `checkHostKey` to refuse and to name. */
+function preferring(wanted: readonly string[], all: readonly string[]): readonly string[] {
+  return [...wanted.filter((name) => all.includes(name)), ...all.filter((name) => !wanted.includes(name))];
 }
 
 function sigAlgs(options: TransportOptions): Uint8Array {
