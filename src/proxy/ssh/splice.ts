@@ -57,6 +57,8 @@ export async function spliceSsh(
     aborted.then((reason) => ({ by: 'signal' as const, words: wordsOf(reason) })),
     broken.promise.then((error) => ({ by: 'broken' as const, words: wordsOf(error) })),
   ]);
+  const rekeys = { client: client.rekeys, target: target.rekeys };
+  place.log.debug({ session: session.id, by: end.by, rekeys }, 'the splice is over');
   for (const channel of relay.open()) watcher.closed(channel);
   await watcher.settled();
   if (end.by !== 'client') {
