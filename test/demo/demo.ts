@@ -2,185 +2,142 @@
  * `npm run demo`: Sallyport, a real sshd behind it, and the stock `ssh` in front, on this machine and without touching it.
  * With `--once` it ends after the tour, and its last line says as JSON what was proved. No field is true by default:
  * each is the outcome of looking. `--break leak|rotation|recording` sabotages one thing, and the demo must notice.
+ * However it ends, also by Ctrl-C, no process and no folder of it is left (`--keep` leaves the folder).
  */
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { wordsOf } from '../../src/base/errors.ts';
+import { orAborted } from '../../src/base/signals.ts';
 import { fullMachines } from '../lab/machine.ts';
-import { makeHome, type Product, startProduct } from '../support/sallyport.ts';
-import { openStoppedVault } from '../support/stopped-vault.ts';
-import { foundIn, say, step } from './report.ts';
+import { runWell } from '../lab/run.ts';
+import { makeHome, type Product, root, startProduct } from '../support/sallyport.ts';
+import { say, stepsUntil } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
+import { noFindings, type Sabotage, sabotages, tour } from './tour.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    once: { type: 'boolean', default: false },
-    break: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-  },
-});
-const sabotage = options.break;
-if (sabotage !== undefined && !['leak', 'rotation', 'recording'].includes(sabotage)) {
-  process.stderr.write('demo: --break is one of leak, rotation, recording\n');
-  process.exit(2);
-}
-
-interface Proof {
-  readonly session: string | null;
-  readonly recording: string | null;
-  readonly secretLeaked: boolean | null;
-  readonly rotated: boolean | null;
-  readonly oldRefused: boolean | null;
-  readonly seconds: number;
-}
-
+const { once, keep, sabotage } = readOptions();
 const began = Date.now();
+const interrupted = new AbortController();
+// npm passes on a Ctrl-C that the terminal has already sent to everybody: a second one is the same one.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => interrupted.abort(new Error('interrupted')));
+
 const home = makeHome();
 const scratch = mkdtempSync(join(tmpdir(), 'sallyport-demo-'));
-let proof: Proof = { session: null, recording: null, secretLeaked: null, rotated: null, oldRefused: null, seconds: 0 };
-let good = false;
+const life = new AsyncDisposableStack();
+const step = stepsUntil(interrupted.signal);
+const findings = noFindings();
+let seconds = 0;
+
+const work = show();
 try {
-  await using stage = await openStage(scratch);
-  proof = await tour(stage);
-  good = proof.secretLeaked === false && proof.rotated === true && proof.oldRefused === true;
-  if (good && !options.once) await stayUp(stage);
+  await orAborted(work, interrupted.signal);
 } catch (error) {
-  say(`\nThe demo failed: ${wordsOf(error)}`);
-} finally {
-  if (!options.keep) rmSync(home, { recursive: true, force: true });
-  rmSync(scratch, { recursive: true, force: true });
+  if (!interrupted.signal.aborted) findings.noticed.push(wordsOf(error));
 }
-process.stdout.write(`${JSON.stringify({ ...proof, seconds: Math.round((Date.now() - began) / 100) / 10 })}\n`);
-process.exit(good ? 0 : 1);
+seconds ||= Math.round((Date.now() - began) / 100) / 10;
+if (interrupted.signal.aborted) say('\nStopping, and taking everything away…');
+await life.disposeAsync();
+// What was interrupted fails now that everything it used has ended; its own folders go with it.
+await Promise.allSettled([work]);
+if (!keep) rmSync(home, { recursive: true, force: true });
+rmSync(scratch, { recursive: true, force: true });
 
-/** From nothing to a session that was injected, recorded and rotated, and the proof of each. */
-async function tour(stage: Stage): Promise<Proof> {
-  const typed = `typed-${randomBytes(12).toString('hex')}`;
-  const printed = `printed-${randomBytes(12).toString('hex')}`;
-  let session: string;
-  let recording: string;
-  let client: Uint8Array;
-  {
-    // -- The gate, with a database of its own, and the estate --------------------------------------------------------
-    await using product = await step('starting Sallyport: database, keeper, gate', () => startProduct({ home }));
-    await step('the first administrator enrols with the one-time code', () =>
-      product.ask(
-        ['enrol', 'alice', '--stdin', '--key', stage.person.line],
-        `${product.code ?? ''}\n${stage.person.password}\n`,
-      ),
-    );
-    await step('sallyport apply -f estate.yaml', () => product.ask(['apply', '-f', '-'], stage.estate));
-    await step("the target's host keys are compared and trusted", () =>
-      product.ask(['target', 'trust', stage.target, '--yes']),
-    );
-    await step(`the present secret of ${stage.account} enters the vault`, () =>
-      product.ask(['account', 'set', stage.account, '--stdin'], stage.secret),
-    );
-    await stage.plant(printed);
-    if (sabotage === 'leak') await stage.plant(`${printed} ${stage.secret}`);
-    if (sabotage === 'rotation') await stage.breakRotation();
+const { session, recording, secretLeaked, rotated, oldRefused } = findings;
+const good = secretLeaked === false && rotated === true && oldRefused === true && findings.noticed.length === 0;
+if (findings.noticed.length > 0)
+  say(`\nNOT as it should be:\n${findings.noticed.map((words) => `  - ${words}`).join('\n')}`);
+process.stdout.write(`${JSON.stringify({ session, recording, secretLeaked, rotated, oldRefused, seconds })}\n`);
+process.exit(good ? 0 : interrupted.signal.aborted ? 130 : 1);
 
-    // -- A person comes with the stock client --------------------------------------------------------------------------
-    client = await step(`ssh -p ${product.ssh.port} alice@${stage.account}@${product.ssh.address}`, () =>
-      stage.visit(product.ssh, typed),
-    );
-    const [one] = await product.ask<{ session: string; recording: string }[]>(['sessions']);
-    if (one === undefined) throw new Error('there was no session');
-    ({ session, recording } = one);
-    await step('the session is over; its credential is changed on the target', () =>
-      untilRotated(product, stage.account),
-    );
-  }
-
-  // -- What was proved: the vault is opened with the root key while nothing runs ------------------------------------
-  if (sabotage === 'recording') flipOneByte(join(home, 'data/recordings'), recording);
-  const { leaked, values } = await step(
-    'looking for the secret in what the client got and in the decrypted recording',
-    async () => {
-      await using vault = await openStoppedVault(join(home, 'data'), join(home, 'key/root.key'));
-      const events = await vault.recording(recording);
-      const recorded = Buffer.concat(events.map((event) => event.bytes));
-      for (const marker of [typed, printed]) {
-        if (!foundIn(marker, recorded)) throw new Error(`the recording does not hold ${marker}`);
-        if (!foundIn(marker, client)) throw new Error(`the client did not get ${marker}`);
-      }
-      const all = await vault.values(stage.account);
-      return { leaked: all.some(({ bytes }) => stage.leaks(bytes, [client, recorded])), values: all };
-    },
-  );
-  const current = values.find((value) => value.current);
-  const former = values.find((value) => !value.current);
-  const oldRefused = await step(
-    'the old secret, directly at the target',
-    async () => !(await stage.opens(Buffer.from(stage.secret))),
-    'refused',
-  );
-  const newAccepted = await step(
-    'the new secret, directly at the target',
-    async () => current !== undefined && former !== undefined && (await stage.opens(current.bytes)),
-    'accepted',
-  );
-
-  // -- The recording, played and verified by the product itself ------------------------------------------------------
-  await using product = await startProduct({ home });
-  const played = await step(`sallyport play ${recording}`, () => product.cli(['play', recording, '--format', 'text']));
-  say(
-    played.stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => `      │ ${line.trimEnd()}`)
-      .join('\n'),
-  );
-  if (!played.stdout.includes(printed)) throw new Error('playing the recording does not show what was printed');
-  await step('sallyport recording verify, sallyport audit verify', async () => {
-    await product.ask(['recording', 'verify', recording]);
-    await product.ask(['audit', 'verify']);
-  });
-  return { session, recording, secretLeaked: leaked, rotated: newAccepted, oldRefused, seconds: 0 };
+/** The tour, and then, without `--once`, everything stays up for whoever wants to try it. */
+async function show(): Promise<void> {
+  const stage = await owned(openStage(scratch, step));
+  await tour(stage, { home, sabotage, step, start: () => owned(startProduct({ home })), findings });
+  seconds = Math.round((Date.now() - began) / 100) / 10;
+  if (once || sabotage !== undefined || findings.noticed.length > 0) return;
+  await stayUp(stage);
 }
 
-/** Waits for the event, not for time: the outcome of the rotation that the session's end has caused. */
-async function untilRotated(product: Product, account: string): Promise<void> {
-  for (const late = Date.now() + 30_000; Date.now() < late; ) {
-    const { versions } = await product.ask<{ versions: { status: string; current: boolean }[] }>(['history', account]);
-    if (versions.length > 1 && versions.at(-1)?.status === 'C') return;
-    if (versions.length > 1 && ['U', 'F'].includes(versions.at(-1)?.status ?? ''))
-      throw new Error(`the rotation ended as ${versions.at(-1)?.status}`);
-  }
-  throw new Error('no rotation in 30 seconds');
-}
-
-/** Changes one bit in the middle of a stored recording. */
-function flipOneByte(folder: string, recording: string): void {
-  const file = join(folder, readdirSync(folder).find((name) => name.startsWith(recording)) ?? '');
-  const bytes = readFileSync(file);
-  const at = Math.floor(bytes.length / 2);
-  bytes[at] = (bytes[at] ?? 0) ^ 1;
-  writeFileSync(file, bytes);
+/** Ends with the demo, from the moment on in which it begins to start. */
+function owned<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
+  life.defer(() =>
+    starting.then(
+      (one) => one[Symbol.asyncDispose](),
+      () => {},
+    ),
+  );
+  return starting;
 }
 
 /** Leaves everything running and says what to type. */
 async function stayUp(stage: Stage): Promise<void> {
-  await using product = await startProduct({ home, port: 2222 });
-  const key = stage.person.keyFile;
+  const product = await step('Sallyport once more, with all that happened so far', async () =>
+    owned(startProduct({ home, port: (await isFree(2222)) ? 2222 : 0 })),
+  );
+  const known = await pinHostKeys(product);
+  const cli = `${relative(process.cwd(), join(root, 'bin/sallyport'))} --data ${product.data}`;
   say(`
-Sallyport stays up until you press Ctrl-C. In another terminal:
+Sallyport stays up until you press Ctrl-C. In another terminal, in this folder:
 
-  ssh -p ${product.ssh.port} -i ${key} alice@${stage.account}@${product.ssh.address}
+  ssh -p ${product.ssh.port} -i ${stage.person.keyFile} -o UserKnownHostsFile=${known} alice@${stage.account}@${product.ssh.address}
 
-  bin/sallyport --data ${product.data} sessions
-  bin/sallyport --data ${product.data} recordings
-  bin/sallyport --data ${product.data} play RECORDING
-  bin/sallyport --data ${product.data} history ${stage.account}
-  bin/sallyport --data ${product.data} rotate ${stage.account}
-  bin/sallyport --data ${product.data} audit tail
+  ${cli} sessions
+  ${cli} recordings
+  ${cli} play ${findings.recording}
+  ${cli} history ${stage.account}
+  ${cli} rotate ${stage.account}
+  ${cli} audit tail
 
-Everything is in ${home} and goes away at the end.${fullMachines ? '' : ' (As an ordinary user the target is an sshd of yours, with a key.)'}`);
+Everything is in ${home} and goes away at the end.${fullMachines ? '' : '\n(As an ordinary user the target is an sshd of yours, with a key. As root it is a machine with accounts of its own.)'}`);
   await new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
+    interrupted.signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** So that ssh does not ask, and tomorrow's demo does not look like an attack on today's. */
+async function pinHostKeys({ ssh }: Product): Promise<string> {
+  const path = join(scratch, 'known_hosts');
+  await runWell([
+    'sh',
+    '-c',
+    'exec ssh-keyscan -p "$1" "$2" 2>/dev/null >"$3"',
+    'sh',
+    String(ssh.port),
+    ssh.address,
+    path,
+  ]);
+  return path;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+function readOptions(): { once: boolean; keep: boolean; sabotage: Sabotage | undefined } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        once: { type: 'boolean', default: false },
+        break: { type: 'string' },
+        keep: { type: 'boolean', default: false },
+      },
+    });
+    const wanted = values.break;
+    const known = sabotages.find((one) => one === wanted);
+    if (wanted !== undefined && known === undefined) throw new Error(`--break is one of ${sabotages.join(', ')}`);
+    return { once: values.once, keep: values.keep, sabotage: known };
+  } catch (error) {
+    process.stderr.write(
+      `demo: ${wordsOf(error)}\nusage: npm run demo -- [--once] [--break ${sabotages.join('|')}] [--keep]\n`,
+    );
+    process.exit(2);
+  }
 }

@@ -6,10 +6,11 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { makeKey, ssh } from '../lab/client.ts';
+import { type LoginAnswer, loginAnswer, makeKey, ssh } from '../lab/client.ts';
 import { fullMachines, type Machine, startMachine } from '../lab/machine.ts';
-import { canary, searchBytes } from '../support/canary.ts';
-import { step } from './report.ts';
+import { type Canary, canary, searchBytes } from '../support/canary.ts';
+import { keyCanaries } from '../support/canary-keys.ts';
+import type { Step } from './report.ts';
 
 export interface Stage extends AsyncDisposable {
   readonly target: string;
@@ -25,20 +26,23 @@ export interface Stage extends AsyncDisposable {
   breakRotation(): Promise<void>;
   /** Goes through the gate with the stock client, types `typed`; gives every byte that the client got or said. */
   visit(gate: { readonly address: string; readonly port: number }, typed: string): Promise<Uint8Array>;
-  /** Whether this value opens the account directly at the target. */
-  opens(value: Uint8Array): Promise<boolean>;
-  /** Whether the value, in any common form, is in one of these. */
-  leaks(value: Uint8Array, places: readonly Uint8Array[]): boolean;
+  /** What the target says to this value, without Sallyport. */
+  tryAtTarget(value: Uint8Array): Promise<LoginAnswer>;
+  /** Whether the value, in any common form, is in these bytes. */
+  isIn(value: Uint8Array, bytes: Uint8Array): Promise<boolean>;
 }
+
+type Person = { readonly file: string; readonly line: string };
 
 const target = 'web-01';
 
-export async function openStage(scratch: string): Promise<Stage> {
+/** Starts the target and makes the person's key, in `scratch`. */
+export async function openStage(scratch: string, step: Step): Promise<Stage> {
   const person = await makeKey(scratch);
-  return fullMachines ? await rootStage(scratch, person) : await userStage(scratch, person);
+  return fullMachines ? await rootStage(scratch, person, step) : await userStage(scratch, person, step);
 }
 
-async function rootStage(scratch: string, person: { file: string; line: string }): Promise<Stage> {
+async function rootStage(scratch: string, person: Person, step: Step): Promise<Stage> {
   const secret = `Demo-${randomBytes(12).toString('base64url')}`;
   const machine = await step('a real sshd on a machine of its own', () =>
     startMachine({
@@ -48,82 +52,104 @@ async function rootStage(scratch: string, person: { file: string; line: string }
     }),
   );
   return {
-    ...common(machine, scratch, person, 'root', '/root/marker', secret, {
-      kind: 'password',
-      connector: 'linux-chpasswd',
-    }),
+    ...common(machine, scratch, person, { login: 'root', marker: '/root/marker', secret }),
+    estate: estate(machine, 'root', 'kind: password, connector: linux-chpasswd'),
     breakRotation: async () => {
       await machine.putFile('/root/chpasswd', '#!/bin/sh\ncat >/dev/null\n', { mode: '0755' });
       await machine.exec(['sh', '-c', 'mount --bind /root/chpasswd "$(command -v /usr/sbin/chpasswd)"']);
     },
-    opens: async (value) => {
-      const ran = await ssh(
-        { address: machine.address, port: machine.port, knownHosts: machine.knownHosts() },
-        { user: 'root', answers: [Buffer.from(value).toString('utf8')], command: 'true' },
-      );
-      return ran.code === 0;
-    },
+    tryAtTarget: async (value) =>
+      loginAnswer(
+        await ssh(direct(machine), { user: 'root', answers: [Buffer.from(value).toString()], command: 'true' }),
+      ),
+    isIn: async (value, bytes) => found([canary('secret', value)], bytes),
   };
 }
 
-async function userStage(scratch: string, person: { file: string; line: string }): Promise<Stage> {
-  const me = userInfo().username;
+async function userStage(scratch: string, person: Person, step: Step): Promise<Stage> {
+  const me = myName();
   const own = await makeKey(scratch, 'ecdsa-256');
   const machine = await step("an sshd of yours, with your account's key", () =>
     startMachine({ name: target, users: [{ name: me, authorizedKeys: [own.line] }] }),
   );
-  const marker = join(scratch, 'marker');
+  // The account's real home is not the machine's, so sshd's file is named.
+  const keys = join(machine.home ?? scratch, '.ssh/authorized_keys');
+  const settings = JSON.stringify({ authorized_keys_file: keys });
+  let tried = 0;
   return {
-    ...common(machine, scratch, person, me, marker, readFileSync(own.file, 'utf8'), {
-      kind: 'ssh-key',
-      connector: 'ssh-key',
+    ...common(machine, scratch, person, {
+      login: me,
+      marker: join(scratch, 'marker'),
+      secret: readFileSync(own.file, 'utf8'),
     }),
+    estate: estate(machine, me, `kind: ssh-key, connector: ssh-key, settings: ${settings}`),
     breakRotation: async () => {
-      await machine.exec([
-        'sh',
-        '-c',
-        'chmod 0555 "$1"/.ssh; chmod 0444 "$1"/.ssh/authorized_keys',
-        'sh',
-        machine.home ?? scratch,
-      ]);
+      writeFileSync(`${keys}.as-it-was`, readFileSync(keys), { mode: 0o600 });
+      await machine.restartSshd({ sshd: [`AuthorizedKeysFile ${keys}.as-it-was`] });
     },
-    opens: async (value) => {
-      const file = join(scratch, `tried-${randomBytes(4).toString('hex')}`);
-      writeFileSync(file, value, { mode: 0o600 });
-      const ran = await ssh(
-        { address: machine.address, port: machine.port, knownHosts: machine.knownHosts() },
-        { user: me, keyFile: file, command: 'true' },
-      );
-      return ran.code === 0;
+    tryAtTarget: async (value) => {
+      const keyFile = join(scratch, `tried-${++tried}`);
+      writeFileSync(keyFile, value, { mode: 0o600 });
+      return loginAnswer(await ssh(direct(machine), { user: me, keyFile, command: 'true' }));
     },
+    isIn: async (value, bytes) => found(await keyCanaries('secret', value), bytes),
   };
+}
+
+/** Throws in plain words where the user has no line in /etc/passwd: sshd lets nobody else in. */
+function myName(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    throw new Error(`user ${process.getuid?.()} has no line in /etc/passwd, and sshd lets in nobody without one`, {
+      cause: error,
+    });
+  }
+}
+
+function direct(machine: Machine): { address: string; port: number; knownHosts: string } {
+  return { address: machine.address, port: machine.port, knownHosts: machine.knownHosts() };
+}
+
+function found(canaries: readonly Canary[], bytes: Uint8Array): boolean {
+  return searchBytes(canaries, 'bytes', bytes).length > 0;
+}
+
+function estate(machine: Machine, login: string, how: string): string {
+  const account = `${login}@${target}`;
+  return `
+groups: [{ name: ops }]
+users: [{ name: alice, roles: [administrator], groups: [ops] }]
+targets:
+  - { name: ${target}, platform: linux, address: ${machine.address}, services: [{ protocol: ssh, port: ${machine.port} }] }
+accounts:
+  - { name: ${account}, ${how}, policy: Standard, rotateAfterSession: true }
+grants:
+  - { name: ops may use ${account}, group: ops, accounts: [${account}] }
+`;
+}
+
+/** Of what ssh has said, the words for people. */
+function wordsFor(stderr: string): string {
+  return stderr
+    .split('\n')
+    .filter((line) => !line.startsWith('debug') && !line.startsWith('OpenSSH_'))
+    .join('\n')
+    .trim();
 }
 
 function common(
   machine: Machine,
   scratch: string,
-  person: { file: string; line: string },
-  login: string,
-  marker: string,
-  secret: string,
-  how: { readonly kind: string; readonly connector: string },
-): Omit<Stage, 'breakRotation' | 'opens'> {
+  person: Person,
+  { login, marker, secret }: { readonly login: string; readonly marker: string; readonly secret: string },
+): Pick<Stage, 'target' | 'account' | 'secret' | 'person' | 'plant' | 'visit' | typeof Symbol.asyncDispose> {
   const account = `${login}@${target}`;
   return {
     target,
     account,
     secret,
     person: { keyFile: person.file, line: person.line, password: `Person-${randomBytes(9).toString('base64url')}` },
-    estate: `
-groups: [{ name: ops }]
-users: [{ name: alice, roles: [administrator], groups: [ops] }]
-targets:
-  - { name: ${target}, platform: linux, address: ${machine.address}, services: [{ protocol: ssh, port: ${machine.port} }] }
-accounts:
-  - { name: ${account}, kind: ${how.kind}, connector: ${how.connector}, policy: Standard, rotateAfterSession: true }
-grants:
-  - { name: ops may use ${account}, group: ops, accounts: [${account}] }
-`,
     plant: async (text) => {
       if (machine.kind === 'full') await machine.putFile(marker, `${text}\n`);
       else writeFileSync(marker, `${text}\n`);
@@ -135,17 +161,9 @@ grants:
         flags: ['-tt', '-vvv'],
         input: `echo ${typed}\ncat ${marker}\nexit\n`,
       });
-      if (ran.code !== 0)
-        throw new Error(
-          `ssh ended with ${ran.code}: ${ran.stderr
-            .split('\n')
-            .filter((line) => !line.startsWith('debug'))
-            .join('\n')}`,
-        );
-      writeFileSync(join(scratch, 'client.log'), ran.stderr);
+      if (ran.code !== 0) throw new Error(`ssh ended with ${ran.code}: ${wordsFor(ran.stderr)}`);
       return Buffer.concat([ran.output, Buffer.from(ran.stderr)]);
     },
-    leaks: (value, places) => places.some((place) => searchBytes([canary('secret', value)], 'place', place).length > 0),
     [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
   };
 }

@@ -112,6 +112,23 @@ export async function ssh(
   return { ...ran, prompts: await client.prompts() };
 }
 
+/** `in`: logged in. `refused`: the server has said no to the user. `broken`: no answer of either kind, with ssh's words. */
+export type LoginAnswer =
+  | { readonly answer: 'in' }
+  | { readonly answer: 'refused' }
+  | { readonly answer: 'broken'; readonly words: string };
+
+/**
+ * How a login went, of an ssh with a command that always ends with 0. Only the server's own word counts as a refusal: a
+ * connection that fails, a changed host key or a server that hangs up proves nothing about a credential.
+ */
+export function loginAnswer({ code, stderr }: Pick<Ran, 'code' | 'stderr'>): LoginAnswer {
+  if (code === 0) return { answer: 'in' };
+  const words = stderr.trim().split(/\r?\n/).at(-1) ?? '';
+  if (code === 255 && /^\S+@\S+: Permission denied \([a-z,-]+\)\.$/.test(words)) return { answer: 'refused' };
+  return { answer: 'broken', words: `${words} (${code})` };
+}
+
 /** An ssh that stays: its pipes are the caller's, and it ends with the scope. */
 export async function openSsh(
   reach: Reach,
