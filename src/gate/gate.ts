@@ -15,9 +15,7 @@ import { type Place, proxySsh } from '../proxy/proxy.ts';
 import { GateError } from './errors.ts';
 import { keepLine, type Welcome } from './keeper-line.ts';
 import { openRegister } from './register.ts';
-
-/** Connections that have not logged in yet; more are turned away unheard, so that strangers cannot use up the memory. */
-const maxStrangers = 200;
+import { openStrangers, strangerLimits, type Strangers } from './strangers.ts';
 
 interface Greeting {
   readonly token: string;
@@ -73,12 +71,11 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
       comebackMs: greeting.comebackSeconds * 1000,
       register: (one) => register.add(one),
     };
-    let strangers = 0;
+    const strangers = openStrangers(strangerLimits);
     for (const { address, port } of welcome.listeners) {
       const accept = (socket: Socket): void => {
-        if (!line.connected || strangers >= maxStrangers) return void socket.destroy();
-        strangers++;
-        void take(socket, place, shutdown.signal, () => strangers--);
+        if (!line.connected) return void socket.destroy();
+        void take(socket, place, shutdown.signal, strangers);
       };
       servers.push(await listenOn(address, port, accept));
     }
@@ -105,20 +102,18 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
 }
 
 /** One connection, from its first byte to its end. Whatever goes wrong in it stays in it. */
-async function take(socket: Socket, place: Place, signal: AbortSignal, known: () => void): Promise<void> {
+async function take(socket: Socket, place: Place, signal: AbortSignal, strangers: Strangers): Promise<void> {
   const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
-  let stranger = true;
-  const noLongerStranger = (): void => {
-    if (stranger) known();
-    stranger = false;
-  };
+  using stranger = strangers.admit(peer.address, () => {
+    place.log.debug({ peer: peer.address, strangers: strangers.size }, 'a stranger had to make room');
+    socket.destroy();
+  });
   socket.on('error', () => {});
   try {
-    await proxySsh(socket, peer, place, noLongerStranger, signal);
+    await proxySsh(socket, peer, place, () => stranger[Symbol.dispose](), signal);
   } catch (error) {
     place.log.debug({ peer: peer.address, reason: wordsOf(error) }, 'a connection ended');
   } finally {
-    noLongerStranger();
     socket.destroy();
   }
 }
