@@ -185,6 +185,9 @@ export const catalogue = {
   'rotation.verified': event<{ readonly connector: string; readonly answer: 'accepted' | 'rejected' | 'unknown' }>(
     'A stored value was tried against the target.',
   ),
+  'rotation.resolved': event<{ readonly tried: number; readonly reason: string }>(
+    'One of several values was found to be the one that the target has.',
+  ),
   'rotation.skipped': event<{ readonly reason: string; readonly until?: string }>('A due randomization was put off.'),
   'rotation.known-recorded': event<{ readonly reason: string }>(
     'An operator recorded the value that a target has now.',

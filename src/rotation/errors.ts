@@ -17,7 +17,7 @@ export const rotationErrors = defineErrors({
   'rotation.conflicted': {
     meaning: 'Multiple passwords have been set on this account, but it is unknown which is valid',
     remedy:
-      'record the value that works with `known`, which settles the conflict; until then nothing rotates by itself',
+      'find out with `sallyport verify ACCOUNT`, or store the value that works with `sallyport account set ACCOUNT`; until then nothing rotates by itself',
   },
   'rotation.changing': {
     meaning: 'the credential of this account is being changed just now',

@@ -62,7 +62,10 @@ export interface Rotation extends AsyncDisposable {
     actor: Actor,
     signal: AbortSignal,
   ): Promise<RotationResult | RotationRefusal>;
-  /** Tries the current credential at the target by a real login; changes nothing. */
+  /**
+   * Tries the current credential at the target by a real login; changes nothing. Of an account in conflict every candidate
+   * is tried, and if exactly one works and the others are refused, it becomes current and the conflict is settled.
+   */
   verify(account: AccountId, actor: Actor, signal: AbortSignal): Promise<VerifyResult | RotationRefusal>;
   /** Everything known of the account's values, without the values. */
   history(account: AccountId): Promise<History | RotationRefusal>;

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { isRefusal } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
 import type { Answer } from '../../src/rotation/connectors/job.ts';
+import type { RunConnector } from '../../src/rotation/connectors/run.ts';
 import { type Account, hold, holdsOf } from '../../src/vault/vault.ts';
 import { never, nowhere, operator, type RotationRoom, rotationRoom } from './room.ts';
 import { ScriptedTarget, yes } from './target.ts';
@@ -187,6 +188,42 @@ test('a conflicted account is not rotated, and a value that the target accepts s
   expect(await room.value(account)).toBe(target.live);
   target.onChange = (next) => ((target.live = next), yes);
   expect(await rotate(stage)).toMatchObject({ status: 'confirmed' });
+});
+
+for (const landed of [true, false]) {
+  test(`verifying a conflicted account finds the value that works: the ${landed ? 'new' : 'old'} one`, async () => {
+    await using stage = await scene();
+    const { room, target, account } = stage;
+    target.onChange = (next) => ((target.live = landed ? next : target.live), (target.reachable = false), cut);
+    expect(await rotate(stage)).toMatchObject({ status: 'uncertain' });
+    const { rotation } = room;
+    expect(await rotation.verify(account.id, operator, never)).toMatchObject({ answer: 'unknown' });
+    expect(await rotation.history(account.id)).toMatchObject({ conflict: 'incomplete' });
+    target.reachable = true;
+    expect(await rotation.verify(account.id, operator, never)).toMatchObject({ answer: 'accepted' });
+    expect(await rotation.history(account.id)).toMatchObject({ conflict: 'none' });
+    expect(await room.value(account)).toBe(target.live);
+    expect(await room.vault.events()).toContain('rotation.resolved');
+    expect((await viewRows(room, 'password_working_history')).rows).toHaveLength(landed ? 0 : 1);
+    target.onChange = (next) => ((target.live = next), yes);
+    expect(await rotate(stage)).toMatchObject({ status: 'confirmed' });
+  });
+}
+
+test('where none or both of two values work, verifying decides nothing', async () => {
+  await using stage = await scene();
+  const { room, target, account } = stage;
+  target.onChange = () => ((target.reachable = false), cut);
+  expect(await rotate(stage)).toMatchObject({ status: 'uncertain' });
+  const both: RunConnector = async () => ({ outcome: 'accepted', class: 'none', words: '' });
+  const graceful = await room.open({ run: both });
+  expect(await graceful.verify(account.id, operator, never)).toMatchObject({ answer: 'unknown' });
+  expect(await graceful.history(account.id)).toMatchObject({ conflict: 'incomplete' });
+  target.reachable = true;
+  target.live = 'set by hand';
+  const { rotation } = room;
+  expect(await rotation.verify(account.id, operator, never)).toMatchObject({ answer: 'rejected' });
+  expect(await rotation.history(account.id)).toMatchObject({ conflict: 'incomplete' });
 });
 
 test('a known value that was not verified is uncertain, and the account is conflicted', async () => {
