@@ -7,7 +7,7 @@ import { declareGrants, grantsOf } from '../access/access.ts';
 import { type Actor, record } from '../audit/audit.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
 import { declareTargetGroups, declareTargets, targetGroups, targets } from '../estate/estate.ts';
-import { declareUserGroups, declareUsers, userGroups, users } from '../identity/identity.ts';
+import { declareUserGroups, declareUsers, notifyAccessChanged, userGroups, users } from '../identity/identity.ts';
 import { accountsOf, declareAccounts, declarePolicies } from '../vault/vault.ts';
 import type { Estate } from './estate-file.ts';
 
@@ -66,6 +66,8 @@ async function apply(tx: Tx, estate: Estate, { actor, prune }: ApplyOptions): Pr
   if (prune) changes.push(...(await removeUnmentioned(tx, estate, actor)));
   const count = (what: Change['change']): number => changes.filter(({ change }) => change === what).length;
   if (count('same') < changes.length) {
+    // A disabled target or a removed account ends sessions too, and their rooms do not know of sessions.
+    await notifyAccessChanged(tx);
     await record(tx, actor, {
       type: 'estate.applied',
       about: {},
