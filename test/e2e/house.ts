@@ -38,7 +38,7 @@ export interface House extends AsyncDisposable {
   /** alice, the administrator, through the gate with her key. */
   visit(account: string, options?: Partial<SshOptions>): ReturnType<typeof ssh>;
   /** The same, and it stays. */
-  stay(account: string, command: string): Promise<Visitor>;
+  stay(account: string, options?: Partial<SshOptions>): Promise<Visitor>;
   /** Ends the product, without ending the house. */
   stop(): Promise<void>;
 }
@@ -48,6 +48,8 @@ export interface Visitor extends AsyncDisposable {
   readonly session: string;
   /** Resolves as soon as the client has got this text. */
   shows(text: string): Promise<void>;
+  readonly said: () => string;
+  readonly type: (text: string) => void;
   /** Ends the client's input. */
   leave(): void;
   /** Exit status, when the client ended (milliseconds since 1970), and all that it said. */
@@ -69,7 +71,8 @@ export async function openHouse(estate: (keyLine: string) => string): Promise<Ho
   const product = undo.use(await startProduct({ home }));
   const over = new AbortController();
   undo.defer(() => over.abort(new Error('the house is closed')));
-  const { call } = caller(product.data, 'json', over.signal);
+  const keeper = caller(product.data, 'json', over.signal);
+  const call: Caller['call'] = (name, fields, onPart) => keeper.call(name, fields, onPart);
   const enrolment = { code: Buffer.from(product.code ?? ''), name: 'alice', password: Buffer.from(word()) };
   await call('enrol', { ...enrolment, publicKey: key.line });
   await call('estate.apply', { text: estate(key.line), dryRun: false, prune: false });
@@ -126,12 +129,13 @@ export async function openHouse(estate: (keyLine: string) => string): Promise<Ho
       return rows.filter((row) => row.seq > from);
     },
     visit: (account, options = {}) => ssh(gate, { user: `alice@${account}`, keyFile: key.file, ...options }),
-    stay: async (account, command) => {
+    stay: async (account, options = {}) => {
       const from = await mark();
       const { child, [Symbol.asyncDispose]: close } = await openSsh(gate, {
         user: `alice@${account}`,
         keyFile: key.file,
-        command,
+        command: 'echo here; exec cat',
+        ...options,
       });
       const text = { out: '', err: '' };
       const looking = new Set<() => void>();
@@ -160,6 +164,8 @@ export async function openHouse(estate: (keyLine: string) => string): Promise<Ho
       return {
         session: String(details['session']),
         shows,
+        said: () => text.out,
+        type: (typed) => void child.stdin?.write(typed),
         leave: () => void child.stdin?.end(),
         over: ended,
         [Symbol.asyncDispose]: close,
