@@ -17,6 +17,8 @@ import { describe } from './front.ts';
 import { version } from './login.ts';
 
 const connectMs = 15_000;
+/** From the first request to the target's last word about the login. Targets that ask elsewhere take a while. */
+const loginMs = 60_000;
 
 export interface SshBack extends Back {
   readonly transport: Transport;
@@ -98,6 +100,11 @@ async function logInAs(
   signal: AbortSignal,
 ): Promise<Refusal | undefined> {
   const how = credential.kind === 'ssh-key' ? { signers: [credential.signer] } : { password: credential.secret };
-  const answer = await logIn(transport, account, how, signal);
+  using limit = deadline(
+    signal,
+    loginMs,
+    () => new ProxyError('proxy.target-unreachable', 'no end of the login in 60 s'),
+  );
+  const answer = await logIn(transport, account, how, limit.signal);
   return isRefusal(answer) ? answer : undefined;
 }
