@@ -22,9 +22,12 @@ export interface Channel {
   targetClosed: boolean;
   /** Answers that the client waits for, in order: the target's own, or a refusal of ours that must not overtake one. */
   readonly owed: Reply[];
+  /** The same for the target's requests. */
+  readonly owedToTarget: Reply[];
 }
 
-export type Reply = 'relay' | 'refuse';
+/** `program` is a relayed answer too: a failure means that nothing was started, and something else may be. */
+export type Reply = 'relay' | 'program' | 'refuse';
 
 const maxChannels = 256;
 const maxOwed = 1024;
@@ -46,6 +49,7 @@ export class Channels {
       clientClosed: false,
       targetClosed: false,
       owed: [],
+      owedToTarget: [],
     };
     this.#byClient.set(clientId, channel);
     return channel;
@@ -83,7 +87,7 @@ export class Channels {
 
 /**
  * Answers in the order of their requests (RFC 4254 §4, §5.4 rely on it). A request that is refused here while earlier ones wait for
- * the target is answered after them. Returns false if more answers are owed than anybody needs.
+ * the other side is answered after them. Returns false if more answers are owed than anybody needs.
  */
 export function owe(owed: Reply[], reply: Reply, refuseNow: () => void): boolean {
   if (reply === 'refuse' && owed.length === 0) refuseNow();
@@ -91,13 +95,17 @@ export function owe(owed: Reply[], reply: Reply, refuseNow: () => void): boolean
   return owed.length <= maxOwed;
 }
 
-/** The target answered its oldest request: false if it owed none. Our own refusals that waited behind it follow. */
-export function settle(owed: Reply[], relay: () => void, refuse: () => void): boolean {
-  if (owed.shift() !== 'relay') return false;
+/**
+ * The oldest request was answered: what was owed for it, or undefined if nothing was. Our own refusals that waited behind
+ * the answer follow it.
+ */
+export function settle(owed: Reply[], relay: () => void, refuse: () => void): Reply | undefined {
+  const oldest = owed.shift();
+  if (oldest === undefined) return undefined;
   relay();
   while (owed[0] === 'refuse') {
     owed.shift();
     refuse();
   }
-  return true;
+  return oldest;
 }

@@ -13,21 +13,39 @@ export type ExecKind = {
   readonly files: 'sftp' | 'scp-up' | 'scp-down' | undefined;
 };
 
+/** Where a program stands that the target's administrator put there; a name in any other folder may be anybody's program. */
+const ofTheSystem = /^(?:\/(?:usr\/)?(?:local\/)?(?:s?bin|lib|lib64|libexec)\/(?:[a-z]+\/)?)?(scp|sftp-server)$/;
+
+/** What a shell would do more than pass on words, once quoted text is taken out. A lone quote is such a thing too. */
+const shellWork = /[;&|`$<>(){}#!'"\\\r\n\0]/;
+const quoted = /'[^'\n\0]*'|"[^"$`\\!\n\0]*"|\\[^\r\n\0]/g;
+
 /**
  * The sub-protocol of a command line. `scp -t` writes to the target, `scp -f` reads from it; clients also start
- * `sftp-server` by its path. Everything else, rsync and git too, is `exec`. This reads what stock clients send; a user
- * who may `exec` can copy files by other means, so denying `scp-up` alone keeps honest clients honest and no more.
+ * `sftp-server` by its path. Everything else, rsync and git too, is `exec`. It takes exactly the spellings of stock clients:
+ * an option that names a program (`scp -S`), a program of the user's own, or a second command make it `exec`. What the
+ * files that were copied do later is not decided here: denying `exec` does not stop who may write a start-up file.
  */
 export function classifyExec(command: string): ExecKind {
-  const words = command.trim().split(/\s+/);
-  const program = (words[0] ?? '').replace(/^.*\//, '');
-  if (program === 'scp' && !/[;&|`$<>\n]/.test(command)) {
-    const flags = words.slice(1).filter((word) => /^-[a-zA-Z]+$/.test(word));
-    if (flags.some((flag) => flag.includes('t'))) return { subprotocol: 'scp-up', files: 'scp-up' };
-    if (flags.some((flag) => flag.includes('f'))) return { subprotocol: 'scp-down', files: 'scp-down' };
-  }
+  const words = command.split(/[ \t]+/).filter((word) => word !== '');
+  const program = ofTheSystem.exec(words[0] ?? '')?.[1];
   if (program === 'sftp-server' && words.length === 1) return { subprotocol: 'sftp', files: 'sftp' };
+  if (program === 'scp' && !shellWork.test(command.replace(quoted, 'q'))) {
+    const way = scpWay(words.slice(1));
+    if (way !== undefined) return { subprotocol: way, files: way };
+  }
   return { subprotocol: 'exec', files: undefined };
+}
+
+/** Options first, each of letters that take no value, one of them `t` or `f`; then at least one path. */
+function scpWay(words: readonly string[]): 'scp-up' | 'scp-down' | undefined {
+  const end = words.findIndex((word) => !/^-[vrpdqtf]+$/.test(word));
+  if (end === -1 || (words[end]?.startsWith('-') && (words[end] !== '--' || end === words.length - 1)))
+    return undefined;
+  const flags = words.slice(0, end).join('');
+  const [up, down] = [flags.includes('t'), flags.includes('f')];
+  if (up === down) return undefined;
+  return up ? 'scp-up' : 'scp-down';
 }
 
 /** Whether a client may open a channel of this type. */

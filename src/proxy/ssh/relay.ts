@@ -12,7 +12,6 @@ import {
   encodeConnection,
   openFailure,
   recipientOf,
-  stderrType,
 } from '../../protocol/ssh/ssh.ts';
 import { ProxyError } from '../errors.ts';
 import { type Channel, Channels, owe, type Reply, settle } from './channels.ts';
@@ -44,8 +43,9 @@ export class Relay {
   readonly #ways: Ways;
   readonly #watcher: Watcher;
   readonly #channels = new Channels();
-  /** Answers to global requests that the client waits for. */
+  /** Answers to global requests that the client waits for, and that the target waits for. */
   readonly #owed: Reply[] = [];
+  readonly #owedToTarget: Reply[] = [];
 
   /** `allowed` are the sub-protocols of the grant. */
   constructor(allowed: ReadonlySet<string>, ways: Ways, watcher: Watcher) {
@@ -62,13 +62,17 @@ export class Relay {
   /** One payload of the client. Throws `proxy.protocol` when it makes no sense. */
   fromClient(payload: Uint8Array): void {
     const number = payload[0];
-    if (number === data || number === adjust || number === extended) {
+    if (number === data) {
       const channel = this.#channels.ofClient(recipientOf(payload) ?? -1);
-      if (channel === undefined) throw new ProxyError('proxy.protocol', 'client: data for a channel that is not open');
-      if (number === data) this.#watcher.bytes(channel, 'input', bytesOf(payload, 5));
-      this.#ways.toTarget(payload);
-      return;
+      if (channel === undefined || channel.clientClosed)
+        throw new ProxyError('proxy.protocol', 'client: data for a channel that is not open');
+      this.#watcher.bytes(channel, 'input', bytesOf(payload, 5));
+      return this.#ways.toTarget(payload);
     }
+    if (number === adjust)
+      return this.#adjust(this.#channels.ofClient(recipientOf(payload) ?? -1), payload, 'toTarget');
+    // No client has an error output (RFC 4254 §5.2), and nobody would look at what came this way.
+    if (number === extended) throw new ProxyError('proxy.protocol', 'client: extended data');
     if (isLate(number)) return;
     this.#clientMessage(parse(payload, 'client'), payload);
   }
@@ -76,32 +80,47 @@ export class Relay {
   /** One payload of the target. */
   fromTarget(payload: Uint8Array): void {
     const number = payload[0];
-    if (number === data || number === adjust || number === extended) {
+    if (number === data || number === extended) {
       const channel = this.#channels.ofTarget(recipientOf(payload) ?? -1);
-      if (channel === undefined) throw new ProxyError('proxy.protocol', 'target: data for a channel that is not open');
+      if (channel?.targetId === undefined || channel.targetClosed)
+        throw new ProxyError('proxy.protocol', 'target: data for a channel that is not open');
       if (number === data) this.#watcher.bytes(channel, 'output', bytesOf(payload, 5));
-      if (number === extended && payload[8] === stderrType)
-        this.#watcher.bytes(channel, 'error-output', bytesOf(payload, 9));
-      this.#ways.toClient(payload);
-      return;
+      else this.#watcher.bytes(channel, 'error-output', bytesOf(payload, 9));
+      return this.#ways.toClient(payload);
     }
+    if (number === adjust)
+      return this.#adjust(this.#channels.ofTarget(recipientOf(payload) ?? -1), payload, 'toClient');
     if (isLate(number)) return;
     this.#targetMessage(parse(payload, 'target'), payload);
+  }
+
+  /** Window for a channel that is closed already may still come from a side that reads what it had; it is for nobody. */
+  #adjust(channel: Channel | undefined, payload: Uint8Array, way: 'toClient' | 'toTarget'): void {
+    if (payload.length !== 9) throw new ProxyError('proxy.protocol', 'a window adjustment of a wrong length');
+    if (channel?.targetId === undefined) return;
+    if (way === 'toTarget' ? channel.clientClosed : channel.targetClosed) return;
+    this.#ways[way](payload);
   }
 
   #clientMessage(message: ConnectionMessage, payload: Uint8Array): void {
     switch (message.kind) {
       case 'global-request':
         if (mayAskTarget(message.name)) {
-          if (message.wantReply) this.#owe(this.#owed, 'relay', () => {});
+          if (message.wantReply) this.#owe(this.#owed, 'relay', nothing, 'client');
           return this.#ways.toTarget(payload);
         }
         this.#watcher.refused(message.name, 'this request is not allowed', undefined);
-        if (message.wantReply) this.#owe(this.#owed, 'refuse', () => this.#refuseGlobal());
+        if (message.wantReply) this.#owe(this.#owed, 'refuse', refuseGlobal(this.#ways.toClient), 'client');
         return;
       case 'request-success':
       case 'request-failure':
-        return this.#ways.toTarget(payload);
+        this.#settle(
+          this.#owedToTarget,
+          () => this.#ways.toTarget(payload),
+          refuseGlobal(this.#ways.toTarget),
+          'client',
+        );
+        return;
       case 'open':
         return this.#openChannel(message, payload);
       case 'open-confirmation':
@@ -110,9 +129,14 @@ export class Relay {
         throw new ProxyError('proxy.protocol', `client: ${message.kind} without a question`);
       case 'request':
         return this.#clientRequest(this.#ofClient(message.recipient), message, payload);
-      case 'eof':
       case 'success':
-      case 'failure':
+      case 'failure': {
+        const channel = this.#ofClient(message.recipient);
+        const refuse = refuseRequest(this.#ways.toTarget, message.recipient);
+        this.#settle(channel.owedToTarget, () => this.#ways.toTarget(payload), refuse, 'client');
+        return;
+      }
+      case 'eof':
         this.#ofClient(message.recipient);
         return this.#ways.toTarget(payload);
       case 'close': {
@@ -133,12 +157,16 @@ export class Relay {
   #targetMessage(message: ConnectionMessage, payload: Uint8Array): void {
     switch (message.kind) {
       case 'global-request':
-        if (mayAskClient(message.name)) return this.#ways.toClient(payload);
-        if (message.wantReply) this.#ways.toTarget(encodeConnection({ kind: 'request-failure' }));
+        if (mayAskClient(message.name)) {
+          if (message.wantReply) this.#owe(this.#owedToTarget, 'relay', nothing, 'target');
+          return this.#ways.toClient(payload);
+        }
+        if (message.wantReply) this.#owe(this.#owedToTarget, 'refuse', refuseGlobal(this.#ways.toTarget), 'target');
         return;
       case 'request-success':
       case 'request-failure':
-        return this.#settle(this.#owed, payload, () => this.#refuseGlobal());
+        this.#settle(this.#owed, () => this.#ways.toClient(payload), refuseGlobal(this.#ways.toClient), 'target');
+        return;
       case 'open':
         this.#watcher.refused(message.type, 'a target may open no channel', undefined);
         return this.#ways.toTarget(
@@ -150,21 +178,25 @@ export class Relay {
           }),
         );
       case 'open-confirmation': {
-        const channel = this.#ofTarget(message.recipient);
+        const channel = this.#asked(message.recipient);
         if (!this.#channels.confirm(channel.clientId, message.sender))
           throw new ProxyError('proxy.protocol', 'target: a channel twice');
         this.#watcher.opened(channel);
         return this.#ways.toClient(payload);
       }
       case 'open-failure':
-        this.#channels.forget(this.#ofTarget(message.recipient));
+        this.#channels.forget(this.#asked(message.recipient));
         return this.#ways.toClient(payload);
       case 'request':
         return this.#targetRequest(this.#ofTarget(message.recipient), message, payload);
       case 'success':
       case 'failure': {
         const channel = this.#ofTarget(message.recipient);
-        return this.#settle(channel.owed, payload, () => this.#refuseRequest(channel));
+        const refuse = refuseRequest(this.#ways.toClient, channel.clientId);
+        const answered = this.#settle(channel.owed, () => this.#ways.toClient(payload), refuse, 'target');
+        // Nothing was started, so the client may try another way, as PuTTY's pscp does.
+        if (answered === 'program' && message.kind === 'failure') channel.use = { kind: 'none' };
+        return;
       }
       case 'eof':
         this.#ofTarget(message.recipient);
@@ -215,7 +247,7 @@ export class Relay {
         second ? 'a program runs in this channel already' : 'the grant does not allow it',
         channel,
       );
-      if (wantReply) this.#owe(channel.owed, 'refuse', () => this.#refuseRequest(channel));
+      if (wantReply) this.#owe(channel.owed, 'refuse', refuseRequest(this.#ways.toClient, channel.clientId), 'client');
       return;
     }
     if (request.type === 'pty-req') channel.pty = true;
@@ -229,7 +261,7 @@ export class Relay {
     }
     if (request.type === 'subsystem') channel.use = { kind: 'subsystem', name: request.subsystem };
     this.#watcher.requested(channel, name, request);
-    if (wantReply) this.#owe(channel.owed, 'relay', () => {});
+    if (wantReply) this.#owe(channel.owed, need === undefined ? 'relay' : 'program', nothing, 'client');
     this.#ways.toTarget(payload);
   }
 
@@ -239,10 +271,12 @@ export class Relay {
     payload: Uint8Array,
   ): void {
     if (mayReportToClient(message.name)) {
+      if (message.wantReply) this.#owe(channel.owedToTarget, 'relay', nothing, 'target');
       this.#watcher.reported(channel, message.request);
       return this.#ways.toClient(payload);
     }
-    if (message.wantReply) this.#ways.toTarget(encodeConnection({ kind: 'failure', recipient: channel.targetId ?? 0 }));
+    if (!message.wantReply) return;
+    this.#owe(channel.owedToTarget, 'refuse', refuseRequest(this.#ways.toTarget, channel.targetId ?? 0), 'target');
   }
 
   #closeIfOver(channel: Channel): void {
@@ -260,28 +294,39 @@ export class Relay {
 
   #ofTarget(recipient: number): Channel {
     const channel = this.#channels.ofTarget(recipient);
-    if (channel === undefined || channel.targetClosed)
+    if (channel?.targetId === undefined || channel.targetClosed)
       throw new ProxyError('proxy.protocol', 'target: a message for a channel that is not open');
     return channel;
   }
 
-  #owe(owed: Reply[], reply: Reply, refuseNow: () => void): void {
+  /** The channel that the client has asked for and the target has not answered yet. */
+  #asked(recipient: number): Channel {
+    const channel = this.#channels.ofTarget(recipient);
+    if (channel === undefined || channel.targetId !== undefined)
+      throw new ProxyError('proxy.protocol', 'target: an answer about a channel that nobody asked for');
+    return channel;
+  }
+
+  #owe(owed: Reply[], reply: Reply, refuseNow: () => void, asking: string): void {
     if (!owe(owed, reply, refuseNow))
-      throw new ProxyError('proxy.protocol', 'client: too many requests without an answer');
+      throw new ProxyError('proxy.protocol', `${asking}: too many requests without an answer`);
   }
 
-  #settle(owed: Reply[], payload: Uint8Array, refuse: () => void): void {
-    if (!settle(owed, () => this.#ways.toClient(payload), refuse))
-      throw new ProxyError('proxy.protocol', 'target: an answer without a question');
+  #settle(owed: Reply[], relay: () => void, refuse: () => void, answering: string): Reply {
+    const answered = settle(owed, relay, refuse);
+    if (answered === undefined) throw new ProxyError('proxy.protocol', `${answering}: an answer without a question`);
+    return answered;
   }
+}
 
-  #refuseGlobal(): void {
-    this.#ways.toClient(encodeConnection({ kind: 'request-failure' }));
-  }
+function nothing(): void {}
 
-  #refuseRequest(channel: Channel): void {
-    this.#ways.toClient(encodeConnection({ kind: 'failure', recipient: channel.clientId }));
-  }
+function refuseGlobal(way: (payload: Uint8Array) => void): () => void {
+  return () => way(encodeConnection({ kind: 'request-failure' }));
+}
+
+function refuseRequest(way: (payload: Uint8Array) => void, recipient: number): () => void {
+  return () => way(encodeConnection({ kind: 'failure', recipient }));
 }
 
 /** Messages of user authentication after its success are to be ignored (RFC 4252 §5.3). */
@@ -297,6 +342,7 @@ function parse(payload: Uint8Array, side: string): ConnectionMessage {
 
 /** The bytes of a data message behind `head`; the length in front of them must be theirs. */
 function bytesOf(payload: Uint8Array, head: number): Uint8Array {
+  if (payload.length < head + 4) throw new ProxyError('proxy.protocol', 'data without a length');
   const bytes = payload.subarray(head + 4);
   const length = new DataView(payload.buffer, payload.byteOffset, payload.length).getUint32(head);
   if (length !== bytes.length) throw new ProxyError('proxy.protocol', 'a length that lies');

@@ -1,9 +1,10 @@
 /**
- * The splice: two transports, one relay, and back-pressure. A side that cannot take more, or a recorder that cannot keep
- * up, stops the reading of the other side; nothing is queued here. Ends when either transport ends or the signal fires.
+ * The splice: two transports, one relay, and back-pressure. A side that cannot take more stops the reading of the other
+ * side, a recorder or keeper that cannot keep up that of both; nothing is queued here. Ends when either transport ends, the
+ * signal fires, or a message makes no sense; from that moment nothing passes any more.
  */
 import { wordsOf } from '../../base/errors.ts';
-import { disconnectReason, type Transport, type TransportEnd } from '../../protocol/ssh/ssh.ts';
+import { connectionMsg, disconnectReason, type Transport, type TransportEnd } from '../../protocol/ssh/ssh.ts';
 import type { Recorder } from '../../recording/recorder.ts';
 import type { Session } from '../open-session.ts';
 import type { Place } from '../place.ts';
@@ -21,33 +22,32 @@ export async function spliceSsh(
 ): Promise<Outcome> {
   const broken = Promise.withResolvers<Error>();
   const watcher = watchChannels(session, recorder, place);
-  const flow = openFlow(client, target, recorder);
+  const flow = openFlow(client, target, [recorder, watcher]);
   const relay = new Relay(
     new Set(session.authorization.subprotocols),
-    {
-      toClient: (payload) => {
-        client.send(payload);
-        flow.check();
-      },
-      toTarget: (payload) => {
-        target.send(payload);
-        flow.check();
-      },
-    },
+    { toClient: (payload) => client.send(payload), toTarget: (payload) => target.send(payload) },
     watcher,
   );
-  const guard = (take: (payload: Uint8Array) => void) => (payload: Uint8Array) => {
+  let over = false;
+  const guard = (side: Transport, take: (payload: Uint8Array) => void) => (payload: Uint8Array) => {
+    if (over) return;
     try {
-      take(payload);
+      if (isUnknown(payload[0] ?? 0)) side.unimplemented();
+      else take(payload);
+      flow.check();
     } catch (error) {
+      over = true;
       broken.resolve(error instanceof Error ? error : new Error(wordsOf(error)));
     }
   };
-  client.relay(guard((payload) => relay.fromClient(payload)));
-  target.relay(guard((payload) => relay.fromTarget(payload)));
+  client.relay(guard(client, (payload) => relay.fromClient(payload)));
+  target.relay(guard(target, (payload) => relay.fromTarget(payload)));
 
   const aborted = new Promise<Error>((resolve) => {
-    const fire = (): void => resolve(signal.reason as Error);
+    const fire = (): void => {
+      over = true;
+      resolve(signal.reason as Error);
+    };
     if (signal.aborted) fire();
     else signal.addEventListener('abort', fire, { once: true });
   });
@@ -59,6 +59,7 @@ export async function spliceSsh(
   ]);
   const rekeys = { client: client.rekeys, target: target.rekeys };
   place.log.debug({ session: session.id, by: end.by, rekeys }, 'the splice is over');
+  over = true;
   for (const channel of relay.open()) watcher.closed(channel);
   await watcher.settled();
   if (end.by !== 'client') {
@@ -68,18 +69,29 @@ export async function spliceSsh(
   return { ...end, bytesIn: client.bytesIn, bytesOut: client.bytesOut };
 }
 
+const meaningful: ReadonlySet<number> = new Set(Object.values(connectionMsg));
+
+/** A number that nobody has given a meaning here: answered, and otherwise ignored (RFC 4253 §11.4). */
+function isUnknown(number: number): boolean {
+  return number >= 80 && !meaningful.has(number);
+}
+
 interface Flow {
   /** Stops what must not be read now. */
   check(): void;
 }
 
-/** Who may be read: the client while target and recorder have room, the target while client and recorder have. */
-function openFlow(client: Transport, target: Transport, recorder: Recorder): Flow {
+/** Whatever takes what passes, and may have enough for now. */
+type Sink = Pick<Recorder, 'congested' | 'onDrain'>;
+
+/** Who may be read: the client while the target and all who look on have room, the target while the client and they have. */
+function openFlow(client: Transport, target: Transport, lookers: readonly Sink[]): Flow {
   let clientPaused = false;
   let targetPaused = false;
   const check = (): void => {
-    const pauseClient = target.congested || recorder.congested;
-    const pauseTarget = client.congested || recorder.congested;
+    const full = lookers.some((one) => one.congested);
+    const pauseClient = target.congested || full;
+    const pauseTarget = client.congested || full;
     if (pauseClient !== clientPaused) {
       clientPaused = pauseClient;
       if (pauseClient) client.pause();
@@ -91,9 +103,7 @@ function openFlow(client: Transport, target: Transport, recorder: Recorder): Flo
       else target.resume();
     }
   };
-  client.onDrain(check);
-  target.onDrain(check);
-  recorder.onDrain(check);
+  for (const one of [client, target, ...lookers]) one.onDrain(check);
   return { check };
 }
 

@@ -20,8 +20,7 @@ const maxWords = 1000;
 interface Watched {
   /** Everything is kept, because it is a terminal or the grant says so. */
   full: boolean;
-  readonly input: Stream;
-  readonly output: Stream;
+  readonly streams: Readonly<Record<'input' | 'output' | 'error-output', Stream>>;
   files: FileObserver | undefined;
 }
 
@@ -32,7 +31,14 @@ interface Stream {
 
 type KeeperEvent = Parameters<Place['keeper']['session.event']>[0]['event'];
 
+/** Events that wait for the keeper; above so many the sides are no longer read. */
+const maxWaiting = 128;
+
 export interface ChannelWatcher extends Watcher {
+  /** More events wait for the keeper than should: whoever feeds the relay should pause. */
+  readonly congested: boolean;
+  /** Called each time that ends. */
+  onDrain(listener: () => void): void;
   /** Resolves when the keeper has all events, or cannot be told any more. */
   settled(): Promise<void>;
 }
@@ -40,16 +46,20 @@ export interface ChannelWatcher extends Watcher {
 export function watchChannels(session: Session, recorder: Recorder, place: Place): ChannelWatcher {
   const watched = new Map<number, Watched>();
   const { clock, keeper, log } = place;
+  const drained: (() => void)[] = [];
   let told: Promise<void> = Promise.resolve();
+  let waiting = 0;
 
   /** In order, one at a time; the session does not wait for it, its end does. */
   function tell(event: KeeperEvent): void {
+    waiting++;
     told = told.then(async () => {
       try {
         await keeper['session.event']({ session: session.id, event }, AbortSignal.timeout(30_000));
       } catch (error) {
         log.warn({ session: session.id, event: event.type, reason: wordsOf(error) }, 'an event could not be told');
       }
+      if (waiting-- === maxWaiting + 1) for (const listener of drained) listener();
     });
   }
 
@@ -57,7 +67,8 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
     let one = watched.get(channel.number);
     if (one === undefined) {
       const stream = (): Stream => ({ bytes: 0, hash: createHash('sha256') });
-      one = { full: session.authorization.recordContent, input: stream(), output: stream(), files: undefined };
+      const streams = { input: stream(), output: stream(), 'error-output': stream() };
+      one = { full: session.authorization.recordContent, streams, files: undefined };
       watched.set(channel.number, one);
     }
     return one;
@@ -78,7 +89,12 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
   }
 
   return {
+    get congested() {
+      return waiting > maxWaiting;
+    },
+    onDrain: (listener) => void drained.push(listener),
     opened: (channel) => {
+      of(channel);
       recorder.record({ kind: 'channel-open', type: 'session', about: '' }, channel.number, clock.now());
     },
     requested: (channel, name, request) => {
@@ -125,12 +141,16 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
       }
       const files =
         channel.use.kind === 'subsystem' ? 'sftp' : channel.use.kind === 'exec' ? channel.use.files : undefined;
-      if (files !== undefined)
-        one.files = observeFiles(
-          files,
-          () => createHash('sha256'),
-          (fact) => fileSeen(channel, fact),
-        );
+      // A program before this one that the target could not start was observed in vain.
+      one.files?.end();
+      one.files =
+        files === undefined
+          ? undefined
+          : observeFiles(
+              files,
+              () => createHash('sha256'),
+              (fact) => fileSeen(channel, fact),
+            );
     },
     refused: (what, reason, channel) => {
       recorder.record(
@@ -145,7 +165,7 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
       if (stream === 'input') one.files?.clientBytes(bytes);
       if (stream === 'output') one.files?.serverBytes(bytes);
       if (one.full) return recorder.append(stream, channel.number, bytes, clock.now());
-      const way = stream === 'input' ? one.input : one.output;
+      const way = one.streams[stream];
       way.bytes += bytes.length;
       way.hash.update(bytes);
     },
@@ -161,17 +181,23 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
       watched.delete(channel.number);
       one.files?.end();
       const now = clock.now();
-      if (!one.full) {
-        for (const [direction, way] of [
-          ['up', one.input],
-          ['down', one.output],
-        ] as const) {
-          recorder.record(
-            { kind: 'stream', direction, bytes: way.bytes, sha256: way.hash.digest('hex') },
-            channel.number,
-            now,
-          );
-        }
+      const { input, output, 'error-output': errors } = one.streams;
+      if (!one.full || input.bytes > 0 || output.bytes > 0) {
+        const sha256 = (way: Stream): string => way.hash.digest('hex');
+        recorder.record(
+          { kind: 'stream', direction: 'up', bytes: input.bytes, sha256: sha256(input) },
+          channel.number,
+          now,
+        );
+        recorder.record(
+          { kind: 'stream', direction: 'down', bytes: output.bytes, sha256: sha256(output) },
+          channel.number,
+          now,
+        );
+      }
+      if (errors.bytes > 0) {
+        const text = `error output: ${errors.bytes} bytes, sha256 ${errors.hash.digest('hex')}`;
+        recorder.record({ kind: 'note', text }, channel.number, now);
       }
       recorder.record({ kind: 'channel-close' }, channel.number, now);
     },
