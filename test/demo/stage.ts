@@ -10,7 +10,7 @@ import { type LoginAnswer, loginAnswer, makeKey, ssh } from '../lab/client.ts';
 import { fullMachines, type Machine, startMachine } from '../lab/machine.ts';
 import { type Canary, canary, searchBytes } from '../support/canary.ts';
 import { keyCanaries } from '../support/canary-keys.ts';
-import type { Step } from './report.ts';
+import { say, type Step } from './report.ts';
 
 export interface Stage extends AsyncDisposable {
   readonly target: string;
@@ -52,7 +52,7 @@ async function rootStage(scratch: string, person: Person, step: Step): Promise<S
     }),
   );
   return {
-    ...common(machine, scratch, person, { login: 'root', marker: '/root/marker', secret }),
+    ...common(machine, scratch, person, { login: 'root', marker: '/root/marker', secret, terminal: true }),
     estate: estate(machine, 'root', 'kind: password, connector: linux-chpasswd'),
     breakRotation: async () => {
       await machine.putFile('/root/chpasswd', '#!/bin/sh\ncat >/dev/null\n', { mode: '0755' });
@@ -75,12 +75,17 @@ async function userStage(scratch: string, person: Person, step: Step): Promise<S
   // The account's real home is not the machine's, so sshd's file is named.
   const keys = join(machine.home ?? scratch, '.ssh/authorized_keys');
   const settings = JSON.stringify({ authorized_keys_file: keys });
+  // An sshd that is not root's can hand out terminals only where devpts gives them to the group `tty` by itself.
+  const terminal = await ssh(direct(machine), { user: me, keyFile: own.file, flags: ['-tt'], command: 'true' });
+  if (terminal.code !== 0)
+    say("    (this system gives an ordinary user's sshd no terminals: the session goes without)");
   let tried = 0;
   return {
     ...common(machine, scratch, person, {
       login: me,
       marker: join(scratch, 'marker'),
       secret: readFileSync(own.file, 'utf8'),
+      terminal: terminal.code === 0,
     }),
     estate: estate(machine, me, `kind: ssh-key, connector: ssh-key, settings: ${settings}`),
     breakRotation: async () => {
@@ -138,11 +143,19 @@ function wordsFor(stderr: string): string {
     .trim();
 }
 
+/** How the account is visited. */
+interface Way {
+  readonly login: string;
+  readonly marker: string;
+  readonly secret: string;
+  readonly terminal: boolean;
+}
+
 function common(
   machine: Machine,
   scratch: string,
   person: Person,
-  { login, marker, secret }: { readonly login: string; readonly marker: string; readonly secret: string },
+  { login, marker, secret, terminal }: Way,
 ): Pick<Stage, 'target' | 'account' | 'secret' | 'person' | 'plant' | 'visit' | typeof Symbol.asyncDispose> {
   const account = `${login}@${target}`;
   return {
@@ -158,7 +171,7 @@ function common(
       const ran = await ssh(gate, {
         user: `alice@${account}`,
         keyFile: person.file,
-        flags: ['-tt', '-vvv'],
+        flags: terminal ? ['-tt', '-vvv'] : ['-vvv'],
         input: `echo ${typed}\ncat ${marker}\nexit\n`,
       });
       if (ran.code !== 0) throw new Error(`ssh ended with ${ran.code}: ${wordsFor(ran.stderr)}`);
