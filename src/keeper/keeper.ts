@@ -43,7 +43,7 @@ interface Greeting {
 }
 
 /** How long gates get to end in order when the supervisor is gone. */
-const aloneMs = 15_000;
+const aloneMs = 11_000;
 const longestPauseMs = 30_000;
 const headEveryMs = 60_000;
 const self: Actor = { kind: 'system', part: 'keeper' };

@@ -17,7 +17,7 @@ export interface DataLock extends Disposable {
 }
 
 /** Longer than a gate and a keeper without a supervisor take to end in order. */
-const patienceMs = 20_000;
+const patienceMs = 12_000;
 const retryMs = 100;
 
 /** Throws `supervisor.already-running` with the process id, or the signal's reason. */
