@@ -2,10 +2,24 @@
 
 export type Format = 'table' | 'json';
 
+/** Control characters, those that turn the reading order or are not seen at all, and line separators. */
+const acting = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
 /** Replaces control characters: what a target or a user named something must not rewrite the reader's screen. */
 export function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
+  return text.replace(acting, '\ufffd');
+}
+
+/** JSON in which the same characters are escapes: the same value to a program, and nothing to a terminal. */
+export function json(value: unknown, indent?: number): string {
+  const written = JSON.stringify(value, bytesAsBase64, indent);
+  return written.replace(acting, (found) => (found === '\n' ? found : escaped(found)));
+}
+
+function escaped(found: string): string {
+  let out = '';
+  for (let i = 0; i < found.length; i++) out += `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`;
+  return out;
 }
 
 /** Rows as an aligned table with a heading; `columns` are the fields shown, in order. */
@@ -39,13 +53,13 @@ export function printList(
   format: Format,
   none: string,
 ): void {
-  if (format === 'json') print(JSON.stringify(rows, bytesAsBase64, 2));
+  if (format === 'json') print(json(rows, 2));
   else print(rows.length === 0 ? none : table(rows, columns));
 }
 
 /** Prints one thing: JSON, or the sentence. */
 export function printOne(thing: unknown, sentence: string, format: Format): void {
-  print(format === 'json' ? JSON.stringify(thing, bytesAsBase64, 2) : sentence);
+  print(format === 'json' ? json(thing, 2) : sentence);
 }
 
 export function print(text: string): void {

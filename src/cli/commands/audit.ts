@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Caller } from '../caller.ts';
 import { exitCodes } from '../errors.ts';
-import { plain, print, printOne } from '../output.ts';
+import { json, plain, print, printOne } from '../output.ts';
 
 export function auditCommands(program: Command, with_: () => Caller): void {
   const audit = program.command('audit').description('the audit trail');
@@ -14,7 +14,7 @@ export function auditCommands(program: Command, with_: () => Caller): void {
     .action(async (options: { lines: string; follow?: boolean }) => {
       const here = with_();
       await here.call('audit.tail', { limit: Number(options.lines), follow: options.follow ?? false }, (row) => {
-        if (here.format === 'json') print(JSON.stringify(row));
+        if (here.format === 'json') print(json(row));
         else
           print(
             `${String(row.seq).padStart(6)}  ${row.at}  ${plain(row.actor)}  ${row.type}  ${plain(JSON.stringify(row.details))}`,

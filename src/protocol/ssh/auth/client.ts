@@ -6,6 +6,7 @@
  * else. The answers are three: in, a Refusal (the server said no, or asked for something else), or a thrown SshError
  * when it is not known what the server thinks.
  */
+import { utf8 } from '../../../base/bytes.ts';
 import { type Refusal, refuse } from '../../../base/errors.ts';
 import type { Secret } from '../../../base/secret.ts';
 import { SshError } from '../errors.ts';
@@ -27,6 +28,7 @@ import {
   publickeySignedData,
 } from '../wire/auth.ts';
 import { isViolation, type Violation } from '../wire/reader.ts';
+import { printable } from '../wire/transport-messages.ts';
 import type { AuthMethod } from './authenticator.ts';
 
 export interface LoginCredential {
@@ -184,7 +186,7 @@ function unanswerable(request: InfoRequest, told: boolean): LoginRefusal | undef
     return refuse('ssh.password-expired', 'the server asks for a new password');
   const hidden = request.prompts.filter((prompt) => !prompt.echo).length;
   if (hidden === request.prompts.length && hidden <= (told ? 0 : 1)) return undefined;
-  const shown = JSON.stringify(request.prompts.map((prompt) => prompt.text.slice(0, 80)));
+  const shown = JSON.stringify(request.prompts.map((prompt) => printable(utf8(prompt.text)).slice(0, 80)));
   return refuse('ssh.unexpected-prompt', `the server asks ${shown}`);
 }
 
