@@ -32,7 +32,13 @@ const ciphers = [
   'chacha20-poly1305@openssh.com',
 ] as const;
 
-const macs = ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'] as const;
+/** Dropbear and many appliances know no encrypt-then-MAC; the last two are for them. */
+const macs = [
+  'hmac-sha2-256-etm@openssh.com',
+  'hmac-sha2-512-etm@openssh.com',
+  'hmac-sha2-256',
+  'hmac-sha2-512',
+] as const;
 
 /**
  * The default lists. A server leaves chacha20-poly1305 out: the client's order decides, an unconfigured OpenSSH puts it

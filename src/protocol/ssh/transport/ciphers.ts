@@ -2,7 +2,8 @@
  * Packet protection: one `Sealer` for what leaves, one `Opener` for what comes, each with one key. A key is a KeyObject
  * of node:crypto, never raw bytes: importing the key for each packet would cost three times the encryption itself.
  *
- * AES-GCM is RFC 5647 as OpenSSH has it (`@openssh.com`), AES-CTR is RFC 4344 with encrypt-then-MAC (OpenSSH PROTOCOL §1.2).
+ * AES-GCM is RFC 5647 as OpenSSH has it (`@openssh.com`), AES-CTR is RFC 4344 with encrypt-then-MAC (OpenSSH PROTOCOL §1.2) or,
+ * for clients and targets that know nothing else, encrypt-and-MAC (RFC 4253 §6.4).
  */
 import {
   type CipherGCM,
@@ -18,7 +19,7 @@ import { chachaOpener, chachaSealer } from './chacha.ts';
 interface Protection {
   /** Packets fill blocks of so many bytes. */
   readonly block: number;
-  /** Whether packet_length itself counts into the blocks; only before the first keys. */
+  /** Whether packet_length itself counts into the blocks: before the first keys, and with encrypt-and-MAC. */
   readonly lengthInBlocks: boolean;
   /** Bytes after the packet: MAC or tag. */
   readonly tag: number;
@@ -33,7 +34,7 @@ export interface Sealer extends Protection {
 }
 
 export interface Opener extends Protection {
-  /** packet_length of the packet at `at`, of which only 4 bytes need be there. Not authenticated yet. */
+  /** packet_length of the packet at `at`, of which only 4 bytes need be there. Asked once a packet; not authenticated yet. */
   length(bytes: Uint8Array, at: number, sequence: number): number;
   /** The body (padding_length, payload, padding) of the whole packet at `at`, or undefined if its tag is wrong. */
   open(bytes: Uint8Array, at: number, length: number, sequence: number): Uint8Array | undefined;
@@ -69,7 +70,7 @@ export function makeSealer(cipher: string, mac: string, { key, iv, mac: macKey }
   const bits = key.length * 8;
   return isAead(cipher)
     ? gcmSealer(bits, createSecretKey(key), iv)
-    : etmSealer(bits, createSecretKey(key), iv, digestOf(mac), createSecretKey(macKey));
+    : (isEtm(mac) ? etmSealer : eamSealer)(bits, createSecretKey(key), iv, digestOf(mac), createSecretKey(macKey));
 }
 
 export function makeOpener(cipher: string, mac: string, { key, iv, mac: macKey }: KeyMaterial): Opener {
@@ -77,7 +78,7 @@ export function makeOpener(cipher: string, mac: string, { key, iv, mac: macKey }
   const bits = key.length * 8;
   return isAead(cipher)
     ? gcmOpener(bits, createSecretKey(key), iv)
-    : etmOpener(bits, createSecretKey(key), iv, digestOf(mac), createSecretKey(macKey));
+    : (isEtm(mac) ? etmOpener : eamOpener)(bits, createSecretKey(key), iv, digestOf(mac), createSecretKey(macKey));
 }
 
 /** Before the first NEWKEYS: no protection at all. */
@@ -190,6 +191,45 @@ function etmOpener(bits: number, key: KeyObject, iv: Uint8Array, digest: string,
         : undefined;
     },
   };
+}
+
+/** RFC 4253 §6.4: the MAC is over the plaintext, and packet_length is encrypted with the rest. */
+function eamSealer(bits: number, key: KeyObject, iv: Uint8Array, digest: string, macKey: KeyObject): Sealer {
+  const cipher = createCipheriv(`aes-${bits}-ctr`, key, iv);
+  return {
+    block: 16,
+    lengthInBlocks: true,
+    tag: digest === 'sha256' ? 32 : 64,
+    seal(body, sequence, out, at) {
+      const length = u32(body.length);
+      const mac = createHmac(digest, macKey).update(u32(sequence)).update(length).update(body);
+      out.set(cipher.update(length), at);
+      out.set(cipher.update(body), at + 4);
+      out.set(mac.digest(), at + 4 + body.length);
+    },
+  };
+}
+
+function eamOpener(bits: number, key: KeyObject, iv: Uint8Array, digest: string, macKey: KeyObject): Opener {
+  const decipher = createDecipheriv(`aes-${bits}-ctr`, key, iv);
+  const tag = digest === 'sha256' ? 32 : 64;
+  return {
+    block: 16,
+    lengthInBlocks: true,
+    tag,
+    // Asked once a packet: the stream cipher goes on behind these four bytes when the packet is there.
+    length: (bytes, at) => readU32(decipher.update(bytes.subarray(at, at + 4)), 0),
+    open(bytes, at, length, sequence) {
+      const end = at + 4 + length;
+      const body = decipher.update(bytes.subarray(at + 4, end));
+      const mac = createHmac(digest, macKey).update(u32(sequence)).update(u32(length)).update(body).digest();
+      return timingSafeEqual(mac, bytes.subarray(end, end + tag)) ? body : undefined;
+    },
+  };
+}
+
+function isEtm(mac: string): boolean {
+  return mac.endsWith('-etm@openssh.com');
 }
 
 function digestOf(mac: string): 'sha256' | 'sha512' {
