@@ -20,6 +20,7 @@ import {
 } from '../../src/protocol/ssh/ssh.ts';
 import { fullMachines, type Machine, startMachine } from '../lab/machine.ts';
 import { type Ran, run } from '../lab/run.ts';
+import { buildGoPeer } from '../peers/go-peer.ts';
 import { pattern, patternHash, runCommand, serveExec } from '../protocol/ssh/transport/exec.ts';
 import { clientOptions, keys, serverOptions, signal } from '../protocol/ssh/transport/pair.ts';
 
@@ -85,6 +86,8 @@ describe("OpenSSH's ssh", () => {
     ['ecdh-sha2-nistp384', 'aes192-ctr', 'ecdsa-sha2-nistp384', 'hmac-sha2-512-etm@openssh.com'],
     ['ecdh-sha2-nistp521', 'aes256-ctr', 'ecdsa-sha2-nistp521', 'hmac-sha2-512-etm@openssh.com'],
     ['curve25519-sha256', 'chacha20-poly1305@openssh.com', 'ecdsa-sha2-nistp256', ''],
+    ['curve25519-sha256', 'aes128-ctr', 'ssh-ed25519', 'hmac-sha2-256'],
+    ['curve25519-sha256', 'aes256-ctr', 'ssh-ed25519', 'hmac-sha2-512'],
   ])('%s, %s, %s: data both ways', async (kex, cipher, hostKey, mac) => {
     await using server = await serve({ algorithms: { cipher: [cipher] } });
     const macs = mac === '' ? [] : [`MACs=${mac}`];
@@ -294,21 +297,7 @@ describe('npm ssh2', () => {
   });
 });
 
-/**
- * The Go peer, where one can be had. It is neither in Debian nor in npm, so a machine without it runs russh's comparison
- * (ssh-russh.test.ts) and says that this one was left out.
- */
-async function buildGoPeer(folder: string): Promise<string | undefined> {
-  const program = join(folder, 'go-ssh');
-  const cwd = join(import.meta.dirname, '../peers/go-ssh');
-  // Go's own settings come from the environment of whoever runs the tests
-  const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/local/go/bin` } as Record<string, string>;
-  const ran = await run(['go', 'build', '-o', program, '.'], { cwd, env }).catch(() => undefined);
-  if (ran?.code === 0) return program;
-  process.stderr.write(`no Go 1.25 with golang.org/x/crypto here, so it was not compared with\n${ran?.stderr ?? ''}`);
-  return undefined;
-}
-
+// A machine without Go runs russh's comparison (ssh-russh.test.ts) and says that this one was left out.
 const goFolder = await mkdtempDisposable(join(tmpdir(), 'go-ssh-'));
 const program = await buildGoPeer(goFolder.path);
 afterAll(() => goFolder[Symbol.asyncDispose]());

@@ -1,6 +1,7 @@
 // A peer of another make for the transport's tests: Go's x/crypto/ssh as client or server.
 //
 //	go-ssh client <address> <kex> <cipher> <rekey-bytes> <command> [input-bytes]
+//	go-ssh login <address> <kex> <cipher> <rekey-bytes> <user> <key-file> <command> [input-bytes]
 //	go-ssh server <kex> <cipher> <rekey-bytes>       prints its address; serves `source N` and `sink`
 //
 // It checks no host key and lets anybody in: it is for tests over loopback only.
@@ -43,6 +44,8 @@ func main() {
 	switch os.Args[1] {
 	case "client":
 		client(os.Args[2:])
+	case "login":
+		login(os.Args[2:])
 	case "server":
 		serve(os.Args[2:])
 	}
@@ -61,9 +64,27 @@ func number(text string) int {
 }
 
 func client(args []string) {
-	connection, err := ssh.Dial("tcp", args[0], &ssh.ClientConfig{
-		Config:          config(args[1], args[2], args[3]),
-		User:            "go",
+	command(args[0], "go", config(args[1], args[2], args[3]), nil, args[4:])
+}
+
+func login(args []string) {
+	bytes, err := os.ReadFile(args[5])
+	if err != nil {
+		log.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(bytes)
+	if err != nil {
+		log.Fatal(err)
+	}
+	methods := []ssh.AuthMethod{ssh.PublicKeys(signer)}
+	command(args[0], args[4], config(args[1], args[2], args[3]), methods, args[6:])
+}
+
+func command(address, user string, algorithms ssh.Config, methods []ssh.AuthMethod, args []string) {
+	connection, err := ssh.Dial("tcp", address, &ssh.ClientConfig{
+		Config:          algorithms,
+		User:            user,
+		Auth:            methods,
 		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	})
 	if err != nil {
@@ -73,18 +94,18 @@ func client(args []string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if len(args) > 5 {
-		session.Stdin = &pattern{0, number(args[5])}
+	if len(args) > 1 {
+		session.Stdin = &pattern{0, number(args[1])}
 	}
 	hash := sha256.New()
 	session.Stdout = hash
-	if strings.HasPrefix(args[4], "sink") {
+	if strings.HasPrefix(args[0], "sink") {
 		session.Stdout = os.Stdout
 	}
-	if err := session.Run(args[4]); err != nil {
+	if err := session.Run(args[0]); err != nil {
 		log.Fatal(err)
 	}
-	if !strings.HasPrefix(args[4], "sink") {
+	if !strings.HasPrefix(args[0], "sink") {
 		fmt.Printf("%x", hash.Sum(nil))
 	}
 }
