@@ -45,6 +45,8 @@ const Settings = Type.Object(
     drainSeconds: Type.Integer({ minimum: 0, maximum: 86_400 }),
     /** Seconds that running sessions go on without an answering keeper, and a keeper waits for gates to come back. */
     comebackSeconds: Type.Integer({ minimum: 1, maximum: 300 }),
+    /** Seconds that one step of a change on a target may take, a login included, before it counts as cut off. */
+    connectorSeconds: Type.Integer({ minimum: 9, maximum: 3600 }),
     logLevel: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },
@@ -92,6 +94,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     gates: Number(flags.gates ?? env['SALLYPORT_GATES'] ?? file['gates'] ?? 1),
     drainSeconds: Number(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
     comebackSeconds: Number(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
+    connectorSeconds: Number(env['SALLYPORT_CONNECTOR_SECONDS'] ?? file['connectorSeconds'] ?? 60),
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];

@@ -18,7 +18,7 @@ import { type Log, openLog } from '../base/log.ts';
 import type { Config } from '../config.ts';
 import { type Db, listen, migrate, openDatabase } from '../db/db.ts';
 import { accessChanged, ensureEnrolment } from '../identity/identity.ts';
-import { openRotation } from '../rotation/rotation.ts';
+import { openRotation, timingFor } from '../rotation/rotation.ts';
 import { createRootKey, openVault } from '../vault/vault.ts';
 import { serveOperators } from './contract-server.ts';
 import { type Gates, type GateToken, openGates } from './gates.ts';
@@ -96,7 +96,10 @@ async function keep(
   const auditSigner = await vault.sealSigner('audit-head');
   const recordingSigner = await vault.sealSigner('recording-seal');
   const anchorFile = join(folders.anchors, 'audit.anchors');
-  await using rotation = await openRotation({ db, url: appUrl, vault, log, clock }, signal);
+  await using rotation = await openRotation(
+    { db, url: appUrl, vault, log, clock, timing: timingFor(config.connectorSeconds) },
+    signal,
+  );
   const rooms: Rooms = {
     db,
     url: appUrl,

@@ -17,7 +17,16 @@ export interface Timing {
   readonly pollMs: number;
 }
 
-export const usualTiming: Timing = { connectorMs: 60_000, leaseMs: 120_000, targetSeconds: 20, pollMs: 5_000 };
+/**
+ * The times that belong together, from how many seconds a connector gets: the target ends a change after a third of that,
+ * so that it is over long before the lease, twice that, runs out.
+ */
+export function timingFor(connectorSeconds: number): Timing {
+  const connectorMs = connectorSeconds * 1000;
+  return { connectorMs, leaseMs: 2 * connectorMs, targetSeconds: Math.floor(connectorSeconds / 3), pollMs: 5_000 };
+}
+
+export const usualTiming: Timing = timingFor(60);
 
 export interface Context {
   readonly db: Db;

@@ -27,7 +27,7 @@ import { watch } from './watch.ts';
 
 export type { AnswerClass, Connector } from './connectors/connector.ts';
 export { connectorNamed, connectorNames } from './connectors/registry.ts';
-export { type Timing, usualTiming } from './context.ts';
+export { type Timing, timingFor, usualTiming } from './context.ts';
 export type { History, HistoryAttempt, HistoryVersion } from './history.ts';
 export type { Status } from './plan/facts.ts';
 export type { Conflict } from './plan/fold.ts';
