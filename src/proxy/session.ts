@@ -58,7 +58,7 @@ export async function runSession(protocol: Protocol, place: Place, shutdown: Abo
   await using front = await protocol.answer(shutdown);
   if (front === undefined) return;
 
-  // -- May they, there, now? The keeper's words do not tell unknown from forbidden --------------------------------------------------------------------------------------
+  // -- May they, there, now? The keeper's words do not tell unknown from forbidden ---------------------------------
   const { login, account, target, service } = front;
   const asked = {
     login,
@@ -66,11 +66,11 @@ export async function runSession(protocol: Protocol, place: Place, shutdown: Abo
     ...(account === undefined ? {} : { account }),
     ...(service === undefined ? {} : { service }),
   };
-  const authorization = await place.keeper.authorize(asked, shutdown);
+  const authorization = await orTurnAway(front, place.keeper.authorize(asked, shutdown));
   if (isRefusal(authorization)) return await front.turnAway(authorization.reason);
 
   // -- From here there is a session: a row, and a signal that ends it ----------------------------------------------
-  await using session = await openSession(place, authorization, front, shutdown);
+  await using session = await orTurnAway(front, openSession(place, authorization, front, shutdown));
   try {
     // -- No recorder, no session: its first block is durable and known to the keeper before anything else happens ---
     await using recorder = await startRecorder(place, session, authorization, front);
@@ -93,5 +93,15 @@ export async function runSession(protocol: Protocol, place: Place, shutdown: Abo
   } catch (error) {
     if (!front.gone.aborted) place.log.info({ session: session.id, reason: wordsOf(error) }, 'a session ended early');
     await session.fail(front, wordsOf(session.signal.aborted ? session.signal.reason : error));
+  }
+}
+
+/** Before there is a session: who is let down is told why, and the failure goes on to whoever took the connection. */
+async function orTurnAway<T>(front: Front, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    await front.turnAway(wordsOf(error));
+    throw error;
   }
 }
