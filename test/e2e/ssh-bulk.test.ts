@@ -68,8 +68,13 @@ describe.runIf(fullMachines)('a gibibyte', () => {
     const from = await stage.mark();
     const ran = await stage.tool(
       (words, gate) => [
-        ...['bash', '-c', 'set -o pipefail; ssh "$@" | sha256sum', 'bash'],
-        ...[...words, gate.address, source('/tmp/chance')],
+        'bash',
+        '-c',
+        'set -o pipefail; ssh "$@" | sha256sum',
+        'bash',
+        ...words,
+        gate.address,
+        source('/tmp/chance'),
       ],
       { options: options(cipher) },
     );
@@ -83,8 +88,13 @@ describe.runIf(fullMachines)('a gibibyte', () => {
     const from = await stage.mark();
     const ran = await stage.tool(
       (words, gate) => [
-        ...['bash', '-c', `set -o pipefail; (${source(chance)}) | ssh "$@"`, 'bash'],
-        ...[...words, gate.address, 'sha256sum'],
+        'bash',
+        '-c',
+        `set -o pipefail; (${source(chance)}) | ssh "$@"`,
+        'bash',
+        ...words,
+        gate.address,
+        'sha256sum',
       ],
       { options: options('') },
     );

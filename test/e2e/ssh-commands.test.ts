@@ -93,13 +93,25 @@ describe.runIf(fullMachines)('the SSH path', () => {
     await mkdir(to);
     for (const name of ['a', 'deep/b', 'deep/er/c c']) await writeFile(join(from, name), randomBytes(300_000));
     const up = await stage.tool((options, gate) => [
-      ...['bash', '-c', 'set -o pipefail; tar c -C "$1" . | ssh "${@:2}"', 'bash', from],
-      ...[...options, gate.address, 'mkdir -p /tmp/tree && tar x -C /tmp/tree'],
+      'bash',
+      '-c',
+      'set -o pipefail; tar c -C "$1" . | ssh "${@:2}"',
+      'bash',
+      from,
+      ...options,
+      gate.address,
+      'mkdir -p /tmp/tree && tar x -C /tmp/tree',
     ]);
     expect(up.code, up.stderr).toBe(0);
     const down = await stage.tool((options, gate) => [
-      ...['bash', '-c', 'set -o pipefail; ssh "${@:2}" | tar x -C "$1"', 'bash', to],
-      ...[...options, gate.address, 'tar c -C /tmp/tree .'],
+      'bash',
+      '-c',
+      'set -o pipefail; ssh "${@:2}" | tar x -C "$1"',
+      'bash',
+      to,
+      ...options,
+      gate.address,
+      'tar c -C /tmp/tree .',
     ]);
     expect(down.code, down.stderr).toBe(0);
     const diff = await runWell(['diff', '-r', from, to]);

@@ -127,7 +127,7 @@ describe.runIf(fullMachines)('other clients', () => {
         let signal: unknown;
         channel.on('data', (part: Buffer) => {
           output += part.toString();
-          if (/\r\n$/.test(output)) channel.signal('TERM');
+          if (output.endsWith('\r\n')) channel.signal('TERM');
         });
         channel.on('exit', (_code: unknown, name: unknown) => {
           signal = name;

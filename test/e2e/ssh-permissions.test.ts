@@ -112,7 +112,12 @@ describe.runIf(fullMachines)('permissions', () => {
     test('-X: no display appears on the target', async () => {
       const from = await stage.mark();
       const ran = await stage.tool((options, gate) => [
-        ...['env', 'DISPLAY=:77', 'ssh', '-Y', ...options, gate.address],
+        'env',
+        'DISPLAY=:77',
+        'ssh',
+        '-Y',
+        ...options,
+        gate.address,
         'echo "on [$DISPLAY]"',
       ]);
       expect([ran.code, ran.stdout]).toEqual([0, 'on []\n']);
@@ -148,15 +153,25 @@ describe.runIf(fullMachines)('permissions', () => {
     test('scp -O: up is allowed, down is not', async () => {
       const up = await file('frank-up');
       const sent = await stage.tool((options, gate) => [
-        ...['scp', '-O', '-o', `User=${frank}`, ...options, up.path],
+        'scp',
+        '-O',
+        '-o',
+        `User=${frank}`,
+        ...options,
+        up.path,
         `${gate.address}:/tmp/frank-up`,
       ]);
       expect(sent.code, sent.stderr).toBe(0);
       expect(await sumThere(stage.machine, '/tmp/frank-up')).toBe(sha256(up.bytes));
       const from = await stage.mark();
       const got = await stage.tool((options, gate) => [
-        ...['scp', '-O', '-o', `User=${frank}`, ...options],
-        ...[`${gate.address}:/tmp/frank-up`, join(stage.scratch, 'frank-down')],
+        'scp',
+        '-O',
+        '-o',
+        `User=${frank}`,
+        ...options,
+        `${gate.address}:/tmp/frank-up`,
+        join(stage.scratch, 'frank-down'),
       ]);
       expect(got.code).not.toBe(0);
       await refusal(from, 'scp-down');

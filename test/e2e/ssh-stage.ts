@@ -91,7 +91,7 @@ export async function openStage(change: StageOptions = {}): Promise<Stage> {
     }),
   );
   const product = undo.use(await startProduct(change.product));
-  const { ask } = product;
+  const ask: Product['ask'] = (words, input) => product.ask(words, input);
   await ask(['enrol', 'alice', '--stdin', '--key', person.line], `${product.code ?? ''}\n${passwords.alice}\n`);
   await ask(['apply', '-f', '-'], estate(machine, person.line));
   await ask(['target', 'trust', target, '--yes']);

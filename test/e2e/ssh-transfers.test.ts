@@ -113,8 +113,10 @@ describe.runIf(fullMachines)('transfers', () => {
 
     test('a file that is not there, and a folder that may not be written: the status says so', async () => {
       const none = await stage.tool((options, gate) => [
-        ...[...scp, ...options],
-        ...[at(gate, '/tmp/not-there'), join(stage.scratch, 'none')],
+        ...scp,
+        ...options,
+        at(gate, '/tmp/not-there'),
+        join(stage.scratch, 'none'),
       ]);
       expect(none.code).not.toBe(0);
       expect(none.stderr).toContain('No such file');
@@ -230,7 +232,9 @@ describe.runIf(fullMachines)('transfers', () => {
     await git('commit', '-q', '-m', 'one');
     const through = (...words: string[]) =>
       stage.tool((options, gate) => [
-        ...['env', `GIT_SSH_COMMAND=ssh ${options.map((word) => `'${word}'`).join(' ')}`, 'git'],
+        'env',
+        `GIT_SSH_COMMAND=ssh ${options.map((word) => `'${word}'`).join(' ')}`,
+        'git',
         ...words.map((word) => (word === 'ORIGIN' ? `${gate.address}:/tmp/work.git` : word)),
       ]);
     const push = await through('-C', work, 'push', '-q', 'ORIGIN', 'main');
@@ -243,8 +247,11 @@ describe.runIf(fullMachines)('transfers', () => {
 
   test('git: a repository that is not there ends with its own words', async () => {
     const ran = await stage.tool((options, gate) => [
-      ...['env', `GIT_SSH_COMMAND=ssh ${options.map((word) => `'${word}'`).join(' ')}`],
-      ...['git', 'ls-remote', `${gate.address}:/tmp/none.git`],
+      'env',
+      `GIT_SSH_COMMAND=ssh ${options.map((word) => `'${word}'`).join(' ')}`,
+      'git',
+      'ls-remote',
+      `${gate.address}:/tmp/none.git`,
     ]);
     expect(ran.code).toBe(128);
     expect(ran.stderr).toContain('does not appear to be a git repository');
