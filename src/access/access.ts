@@ -16,6 +16,7 @@ export { type Grant, subprotocolsOf } from './plan/evaluate.ts';
 export type { Period, TimeFrame } from './plan/time-frame.ts';
 export { type Ending, endRevoked, sessionsToEnd } from './revocation.ts';
 export {
+  demandSession,
   endSession,
   killSession,
   killsWaiting,

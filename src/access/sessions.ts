@@ -135,6 +135,18 @@ export interface Outcome {
   readonly bytesOut?: number;
 }
 
+/** Throws `access.session-ended` if the session has ended; it cannot end before the transaction does. */
+export async function demandSession(tx: Tx, id: SessionId): Promise<void> {
+  const row = await tx
+    .selectFrom('session')
+    .select('id')
+    .where('id', '=', id)
+    .where('state', '<>', 'ended')
+    .forShare()
+    .executeTakeFirst();
+  if (row === undefined) throw new AccessError('access.session-ended', id);
+}
+
 /** Ends a session. True for the one that ended it; whoever comes later changes nothing and gets false. */
 export function endSession(db: Db | Tx, id: SessionId, how: Outcome, now: number): Promise<boolean> {
   return inTransaction(db, async (tx) => {

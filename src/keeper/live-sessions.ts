@@ -5,6 +5,7 @@
  */
 import {
   type Authorization,
+  demandSession,
   endSession,
   openSession,
   type SessionRecord,
@@ -15,7 +16,7 @@ import { type Actor, record } from '../audit/audit.ts';
 import { isRefusal, type Refusal, refuse, wordsOf } from '../base/errors.ts';
 import { type GateId, parseId, type RecordingId, type SessionId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
-import { inTransaction } from '../db/db.ts';
+import { inTransaction, type Tx } from '../db/db.ts';
 import { meetHostKey, recordMismatch } from '../estate/estate.ts';
 import type { Answers, GateQuestions } from '../link/link.ts';
 import { listRecordings, recordBlock, sealRecording, startRecording } from '../recording/recording.ts';
@@ -111,10 +112,15 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
     now: clock.now(),
   });
 
-  /** Row ended, hold released, recording sealed, audited. Each step may be done already: all of it can be repeated. */
+  /**
+   * Row ended and hold released, in one step, because whoever looks for what is left looks for rows; then the recording
+   * sealed. All of it can be repeated.
+   */
   async function finish(row: SessionRecord, ending: Ending, signal: AbortSignal): Promise<void> {
-    await endSession(db, row.id, ending, clock.now());
-    await releaseHoldsOf(db, { subject: row.id });
+    await inTransaction(db, async (tx) => {
+      await endSession(tx, row.id, ending, clock.now());
+      await releaseHoldsOf(tx, { subject: row.id });
+    });
     if (row.recording !== undefined)
       await sealRecording(db, row.recording, sealOptions(ending.detail || ending.outcome), signal);
     sessions.delete(row.id);
@@ -188,7 +194,7 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
         hold: async (signal) => {
           if (row.accountId === undefined) return refuse('keeper.no-such-thing', 'the account is gone');
           const request = { kind: 'session', subject: row.id, gateId: gate } as const;
-          const patience = { clock, patienceMs: changeMs };
+          const patience = { clock, patienceMs: changeMs, demand: (tx: Tx) => demandSession(tx, row.id) };
           entry.hold ??= await holdAfterChange(db, row.accountId, request, patience, signal);
           holds.set(entry.hold.id, row.id);
           return { hold: entry.hold.id };

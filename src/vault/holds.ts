@@ -74,23 +74,31 @@ export async function hold(db: Db, account: AccountId, request: HoldRequest): Pr
   });
 }
 
+export interface Patience {
+  readonly clock: Clock;
+  readonly patienceMs: number;
+  readonly demand?: (tx: Tx) => Promise<void>;
+}
+
 /** How often an account that is being changed is looked at again, in milliseconds. */
 const lookAgainMs = 100;
 
 /**
  * Holds an account for a session as soon as no randomization holds it: who comes while the credential is being changed
  * waits for the new one instead of failing with the old. After `patienceMs` it holds it all the same, because what a dead
- * process left behind must not lock people out. Throws `vault.account-unknown`, or the signal's reason.
+ * process left behind must not lock people out. Throws `vault.account-unknown`, the signal's reason, or what `demand`
+ * throws: it is asked in the transaction of the hold whether what wants to hold is still there.
  */
 export async function holdAfterChange(
   db: Db,
   account: AccountId,
   request: HoldRequest,
-  { clock, patienceMs }: { readonly clock: Clock; readonly patienceMs: number },
+  { clock, patienceMs, demand }: Patience,
   signal: AbortSignal,
 ): Promise<Hold> {
   for (const late = clock.now() + patienceMs; ; await clock.sleep(lookAgainMs, signal)) {
     const held = await inTransaction(db, async (tx) => {
+      await demand?.(tx);
       await lockAccount(tx, account, 'shared');
       const changing = (await holdsOf(tx, account)).some((one) => one.kind === 'rotation');
       return changing && clock.now() < late ? undefined : await insert(db, tx, account, request);
