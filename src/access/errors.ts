@@ -4,7 +4,7 @@ import { defineErrors, SallyportError } from '../base/errors.ts';
 export const accessErrors = defineErrors({
   'access.refused': {
     meaning: 'there is no such place, or you may not go there',
-    remedy: 'check the spelling; `sallyport access explain` tells an operator which it is',
+    remedy: 'check the spelling; `sallyport explain` tells an operator which it is',
   },
   'access.account-ambiguous': {
     meaning: 'there are several accounts that you may use there',

@@ -1,6 +1,6 @@
 /** One call of a route from a command: connect, ask, turn a refusal into words and an exit code. */
 import { join } from 'node:path';
-import { isRefusal, SallyportError } from '../base/errors.ts';
+import { isRefusal, type Refusal, SallyportError } from '../base/errors.ts';
 import { type Fields, openClient, type Part, type Reply, type RouteName } from '../contract/contract.ts';
 import type { Format } from './output.ts';
 
@@ -13,8 +13,8 @@ export interface Caller {
 
 /** A refusal that reached a command: printed with its remedy, and the exit code says which kind. */
 export class RefusedError extends SallyportError {
-  constructor(code: string, reason: string) {
-    super(code, { meaning: reason, remedy: '' });
+  constructor({ code, reason, remedy }: Refusal & { readonly remedy?: unknown }) {
+    super(code, { meaning: reason, remedy: typeof remedy === 'string' ? remedy : '' });
   }
 }
 
@@ -25,7 +25,7 @@ export function caller(data: string, format: Format, signal: AbortSignal): Calle
     call: async (name, fields, onPart) => {
       await using client = await openClient(join(data, 'run/keeper/keeper.sock'));
       const answer = await client.call(name, fields, signal, onPart);
-      if (isRefusal(answer)) throw new RefusedError(answer.code, answer.reason);
+      if (isRefusal(answer)) throw new RefusedError(answer);
       return answer;
     },
   };

@@ -1,4 +1,4 @@
-/** `sessions`, `kill`, `access explain`, `status`: who is on what, and why. */
+/** `sessions`, `kill`, `explain`, `status`: who is on what, and why. */
 import type { Command } from 'commander';
 import type { Caller } from '../caller.ts';
 import { exitCodes } from '../errors.ts';
