@@ -92,7 +92,10 @@ export async function tour(stage: Stage, { home, sabotage, step, start, findings
   }
 
   // -- The recording, played and verified by the product itself ------------------------------------------------------
-  await playAndVerify(await step('starting Sallyport again', start), recording, markers, { step, findings });
+  const again = await step('starting Sallyport again', start);
+  await playAndVerify(again, recording, markers, { step, findings });
+  // Whoever stays after the tour starts one on the usual port, on the same data.
+  await again.stop();
 }
 
 type Values = Awaited<ReturnType<StoppedVault['values']>>;
