@@ -79,11 +79,13 @@ function defaultRootKey(env: NodeJS.ProcessEnv): string {
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const path = flags.config ?? env['SALLYPORT_CONFIG'];
   const file = path === undefined ? {} : readFile(path);
-  const ssh = (file['ssh'] ?? {}) as Record<string, unknown>;
+  const ssh: unknown = file['ssh'] ?? {};
+  if (typeof ssh !== 'object' || ssh === null || Array.isArray(ssh))
+    throw new ConfigError('config.invalid', 'ssh must have an address and a port of their own');
   const listen = flags.sshListen ?? env['SALLYPORT_SSH_LISTEN'];
   const pathOf = (flag: string | undefined, name: string, key: string, usual: string): string => {
     const given = flag ?? env[name] ?? file[key] ?? usual;
-    if (typeof given !== 'string') throw new ConfigError('config.invalid', `${key} must be a path`);
+    if (typeof given !== 'string' || given === '') throw new ConfigError('config.invalid', `${key} must be a path`);
     return resolve(given);
   };
   const settings: Record<string, unknown> = {
@@ -91,17 +93,29 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     data: pathOf(flags.data, 'SALLYPORT_DATA', 'data', defaultData(env)),
     rootKey: pathOf(flags.rootKey, 'SALLYPORT_ROOT_KEY', 'rootKey', defaultRootKey(env)),
     ssh: { address: '127.0.0.1', port: 2222, ...ssh, ...(listen === undefined ? {} : parseListen(listen)) },
-    gates: Number(flags.gates ?? env['SALLYPORT_GATES'] ?? file['gates'] ?? 1),
-    drainSeconds: Number(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
-    comebackSeconds: Number(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
-    connectorSeconds: Number(env['SALLYPORT_CONNECTOR_SECONDS'] ?? file['connectorSeconds'] ?? 60),
+    gates: whole(flags.gates ?? env['SALLYPORT_GATES'] ?? file['gates'] ?? 1),
+    drainSeconds: whole(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
+    comebackSeconds: whole(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
+    connectorSeconds: whole(env['SALLYPORT_CONNECTOR_SECONDS'] ?? file['connectorSeconds'] ?? 60),
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
   if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
   if (Value.Check(Settings, settings)) return settings;
   const wrong = Value.Errors(Settings, settings)[0];
-  throw new ConfigError('config.invalid', `${wrong?.instancePath.slice(1) ?? '?'} ${wrong?.message ?? ''}`.trim());
+  throw new ConfigError('config.invalid', `${nameOf(wrong)} ${wrong?.message ?? ''}`.trim());
+}
+
+/** The setting that is wrong: of one that does not exist, its own name and not that of what it stands in. */
+function nameOf(wrong: ReturnType<typeof Value.Errors>[number] | undefined): string {
+  const path = (wrong?.instancePath ?? '').slice(1).replaceAll('/', '.');
+  const strange = wrong?.keyword === 'additionalProperties' ? wrong.params.additionalProperties[0] : undefined;
+  return [path, strange].filter((part) => part !== undefined && part !== '').join('.');
+}
+
+/** Flags and environment are text: a number is digits there, and nothing else that JavaScript would take for one. */
+function whole(given: unknown): unknown {
+  return typeof given === 'string' && /^\d{1,9}$/.test(given) ? Number(given) : given;
 }
 
 /** `2222`, `127.0.0.1:2222` or `[::1]:2222`. */
@@ -115,7 +129,7 @@ function parseListen(text: string): { address?: string; port: number } {
 
 function readFile(path: string): Record<string, unknown> {
   try {
-    const value: unknown = parse(readFileSync(path, 'utf8'));
+    const value: unknown = parse(readFileSync(path, 'utf8')) ?? {};
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new Error('it is not a list of settings');
     return value as Record<string, unknown>;
