@@ -56,10 +56,12 @@ process.exit(good ? 0 : interrupted.signal.aborted ? 130 : 1);
 /** The tour, and then, without `--once`, everything stays up for whoever wants to try it. */
 async function show(): Promise<void> {
   const stage = await owned(openStage(scratch, step));
-  await tour(stage, { home, sabotage, step, start: () => owned(startProduct({ home })), findings });
+  const stays = !once && sabotage === undefined;
+  const start = async (): Promise<Product> =>
+    owned(startProduct({ home, port: stays && (await isFree(2222)) ? 2222 : 0 }));
+  const product = await tour(stage, { home, sabotage, step, start, findings });
   seconds = Math.round((Date.now() - began) / 100) / 10;
-  if (once || sabotage !== undefined || findings.noticed.length > 0) return;
-  await stayUp(stage);
+  if (stays && findings.noticed.length === 0) await stayUp(stage, product);
 }
 
 /** Ends with the demo, from the moment on in which it begins to start. */
@@ -74,10 +76,7 @@ function owned<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
 }
 
 /** Leaves everything running and says what to type. */
-async function stayUp(stage: Stage): Promise<void> {
-  const product = await step('Sallyport once more, with all that happened so far', async () =>
-    owned(startProduct({ home, port: (await isFree(2222)) ? 2222 : 0 })),
-  );
+async function stayUp(stage: Stage, product: Product): Promise<void> {
   const known = await pinHostKeys(product);
   const cli = `${relative(process.cwd(), join(root, 'bin/sallyport'))} --data ${product.data}`;
   say(`

@@ -42,8 +42,11 @@ interface Markers {
   readonly printed: string;
 }
 
-/** Goes all the way. Throws where it cannot go on; what it sees until then is in `findings`. */
-export async function tour(stage: Stage, { home, sabotage, step, start, findings }: Tour): Promise<void> {
+/**
+ * Goes all the way, and gives the product that runs at its end. Throws where it cannot go on; what it sees until then is in
+ * `findings`.
+ */
+export async function tour(stage: Stage, { home, sabotage, step, start, findings }: Tour): Promise<Product> {
   const markers = {
     typed: `typed-${randomBytes(12).toString('hex')}`,
     printed: `printed-${randomBytes(12).toString('hex')}`,
@@ -94,8 +97,7 @@ export async function tour(stage: Stage, { home, sabotage, step, start, findings
   // -- The recording, played and verified by the product itself ------------------------------------------------------
   const again = await step('starting Sallyport again', start);
   await playAndVerify(again, recording, markers, { step, findings });
-  // Whoever stays after the tour starts one on the usual port, on the same data.
-  await again.stop();
+  return again;
 }
 
 type Values = Awaited<ReturnType<StoppedVault['values']>>;
@@ -212,12 +214,12 @@ const outcomes: Readonly<Record<string, string>> = { C: 'confirmed', U: 'uncerta
 
 /** Asks until there is one: the outcome of the rotation that the session's end has caused. */
 async function outcomeOfRotation(product: Product, account: string): Promise<string> {
-  for (const late = Date.now() + 30_000; Date.now() < late; ) {
+  for (const late = Date.now() + 60_000; Date.now() < late; ) {
     const { versions } = await product.ask<{ versions: { status: string }[] }>(['history', account]);
     const outcome = versions.length > 1 ? outcomes[versions.at(-1)?.status ?? ''] : undefined;
     if (outcome !== undefined) return outcome;
   }
-  return 'no outcome in 30 seconds';
+  return 'no outcome in a minute';
 }
 
 /** Changes one bit in the middle of a stored recording. */
