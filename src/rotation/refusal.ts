@@ -10,7 +10,8 @@ export type RotationRefusal = Refusal<RotationErrorCode> & {
   readonly remedy: string;
 };
 
-/** Says no by one code of the catalogue. */
-export function turnDown(code: RotationErrorCode, reason: string): RotationRefusal {
-  return { ...refuse(code, reason), remedy: rotationErrors[code].remedy };
+/** Says no by one code of the catalogue, in its words; `detail` says of what. */
+export function turnDown(code: RotationErrorCode, detail: string): RotationRefusal {
+  const { meaning, remedy } = rotationErrors[code];
+  return { ...refuse(code, `${meaning}: ${detail}`), remedy };
 }
