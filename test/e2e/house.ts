@@ -3,12 +3,13 @@
  * grows. The trail is followed over the keeper's socket, also across a killed keeper, so that tests wait for events.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { type Caller, caller } from '../../src/cli/caller.ts';
 import { makeKey, openSsh, type Reach, ssh, type SshOptions } from '../lab/client.ts';
+import type { Machine } from '../lab/machine.ts';
 import { runWell } from '../lab/run.ts';
-import { makeHome, type Product, startProduct } from '../support/sallyport.ts';
+import { makeHome, type Product, type ProductOptions, startProduct } from '../support/sallyport.ts';
 
 export interface AuditRow {
   readonly seq: number;
@@ -62,13 +63,13 @@ export function word(): string {
 }
 
 /** Starts the product and enrols alice; `estate` is applied after that, with her key at hand. */
-export async function openHouse(estate: (keyLine: string) => string): Promise<House> {
+export async function openHouse(estate: (keyLine: string) => string, options: ProductOptions = {}): Promise<House> {
   await using undo = new AsyncDisposableStack();
   const scratch = undo.use(await mkdtempDisposable(`${tmpdir()}/house-`)).path;
   const home = makeHome();
   undo.defer(() => runWell(['rm', '-rf', home]).then(() => {}));
   const key = await makeKey(scratch);
-  const product = undo.use(await startProduct({ home }));
+  const product = undo.use(await startProduct({ ...options, home }));
   const over = new AbortController();
   undo.defer(() => over.abort(new Error('the house is closed')));
   const keeper = caller(product.data, 'json', over.signal);
@@ -191,4 +192,20 @@ async function followTrail(
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
+}
+
+/**
+ * Whether a value (a password, or a private key as OpenSSH writes it) opens an account directly at the machine. Throws if
+ * that cannot be told: a broken connection is no refusal.
+ */
+export async function opens(machine: Machine, user: string, value: string): Promise<'accepted' | 'refused'> {
+  const reach = { address: machine.address, port: machine.port, knownHosts: machine.knownHosts() };
+  await using folder = await mkdtempDisposable(`${tmpdir()}/tried-`);
+  const file = `${folder.path}/key`;
+  const key = value.startsWith('-----BEGIN');
+  if (key) await writeFile(file, value, { mode: 0o600 });
+  const ran = await ssh(reach, { user, command: 'true', ...(key ? { keyFile: file } : { answers: [value] }) });
+  if (ran.code === 0) return 'accepted';
+  if (ran.code === 255 && ran.stderr.includes('Permission denied')) return 'refused';
+  throw new Error(`ssh as ${user} ended with ${ran.code}: ${ran.stderr}`);
 }
