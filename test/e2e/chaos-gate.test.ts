@@ -77,7 +77,7 @@ describe.runIf(fullMachines)('with two gates', () => {
     });
     const fresh = chaos.pids('gate');
     await using more = new AsyncDisposableStack();
-    expect([...(await oneOnEach(more)).keys()].toSorted()).toEqual(fresh.toSorted());
+    expect(new Set((await oneOnEach(more)).keys())).toEqual(new Set(fresh));
   });
 
   it('sessions go on while the database is killed and started again, and the recording is whole', async () => {

@@ -39,6 +39,8 @@ export interface ProductOptions {
   readonly port?: number;
   /** Put before the command, e.g. a tracer. */
   readonly wrap?: readonly string[];
+  /** The `src/main.ts` of another copy of the program. */
+  readonly main?: string;
 }
 
 /** A folder in which the product can live: passable for its own users. */
@@ -57,7 +59,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const argv = [
     ...(options.wrap ?? []),
     process.execPath,
-    main,
+    options.main ?? main,
     '--data',
     data,
     'start',
@@ -80,7 +82,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const up = new Promise<void>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       said.push(line);
-      if (/^ {2}(connect|sallyport --data)/.test(line)) resolve();
+      if (/^ {2}(connect|\S*sallyport --data)/.test(line)) resolve();
     });
   });
   await Promise.race([
