@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Running } from './supervisor/supervisor.ts';
 import { type Config, defaultData, type Flags, readConfig } from './config.ts';
 
@@ -56,9 +56,10 @@ function announce(config: Config, running: Running): void {
   say(`  root key   ${config.rootKey}`);
   if (running.enrolment !== undefined) {
     say('');
-    say('Nobody can log in yet. Become the administrator with this code, once, within the hour:');
+    say('Nobody can log in yet. Become the administrator with this code, once, within a day:');
     say(`  ${running.enrolment}`);
-    say(`  sallyport --data ${config.data} enrol YOUR-NAME`);
+    const here = relative(process.cwd(), join(import.meta.dirname, '../bin/sallyport'));
+    say(`  ${here} --data ${config.data} enrol YOUR-NAME`);
   } else if (at !== undefined) {
     say(`  connect    ssh -p ${at.port} YOU@ACCOUNT@TARGET@${at.address}`);
   }

@@ -39,7 +39,7 @@ async function verdict(
   const answer = await here.call(route, { account });
   printOne(
     answer,
-    `${account}: ${answer.status}, ${plain(answer.words)}${answer.remedy ? `\n${plain(answer.remedy)}` : ''}`,
+    `${account}: ${answer.status}${answer.words ? `, ${plain(answer.words)}` : ''}${answer.remedy ? `\n${plain(answer.remedy)}` : ''}`,
     here.format,
   );
   if (answer.status !== good)
