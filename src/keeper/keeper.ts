@@ -17,6 +17,7 @@ import type { GateId } from '../base/ids.ts';
 import { type Log, openLog } from '../base/log.ts';
 import type { Config } from '../config.ts';
 import { type Db, listen, migrate, openDatabase } from '../db/db.ts';
+import { type JobQueue, openJobs } from '../db/jobs.ts';
 import { accessChanged, ensureEnrolment } from '../identity/identity.ts';
 import { openRotation, timingFor } from '../rotation/rotation.ts';
 import { createRootKey, openVault } from '../vault/vault.ts';
@@ -45,7 +46,8 @@ interface Greeting {
 /** How long gates get to end in order when the supervisor is gone. */
 const aloneMs = 11_000;
 const longestPauseMs = 30_000;
-const headEveryMs = 60_000;
+/** Every minute the audit trail's newest row is signed and written outside the database. */
+const signedHeads: JobQueue<object> = { name: 'audit-head', exclusive: true };
 const self: Actor = { kind: 'system', part: 'keeper' };
 
 /** Runs until SIGTERM or the end of `input` (the supervisor is gone). What keeps it from starting is told by `say`. */
@@ -143,7 +145,10 @@ async function keep(
   };
   await listen(appUrl, [sessionKill, accessChanged], { onEvent, onReconnected: look }, log, signal);
   const timer = setInterval(look, 5000);
-  const heads = setInterval(() => void anchor(rooms), headEveryMs);
+  // A job and not a timer: of several keepers on one database one signs.
+  await using jobs = await openJobs(appUrl, log);
+  await jobs.work(signedHeads, () => anchor(rooms));
+  await jobs.schedule(signedHeads, '* * * * *', {});
 
   using enrolment = (await ensureEnrolment(db, clock.now()))?.code;
   say({ ready: true, ...(enrolment === undefined ? {} : { enrolment: enrolment.revealText() }) });
@@ -151,7 +156,6 @@ async function keep(
 
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
   clearInterval(timer);
-  clearInterval(heads);
   await record(db, self, { type: 'keeper.stopped', about: {}, details: { reason: wordsOf(signal.reason) } });
   await anchor(rooms);
 }
