@@ -17,14 +17,14 @@ export async function readStdin(): Promise<Uint8Array> {
   return Uint8Array.from(all.subarray(0, end));
 }
 
-/** The lines of standard input as bytes, for commands that need more than one value. */
+/** The lines of standard input as bytes without their line breaks, for commands that need more than one value. */
 export async function readStdinLines(): Promise<Uint8Array[]> {
   const all = Buffer.from(await readStdin());
   const lines: Uint8Array[] = [];
   for (let at = 0; at <= all.length; ) {
     const end = all.indexOf(0x0a, at);
     const stop = end === -1 ? all.length : end;
-    lines.push(Uint8Array.from(all.subarray(at, stop)));
+    lines.push(Uint8Array.from(all.subarray(at, end !== -1 && all[stop - 1] === 0x0d ? stop - 1 : stop)));
     at = stop + 1;
     if (end === -1) break;
   }
