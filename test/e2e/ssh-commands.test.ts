@@ -177,7 +177,7 @@ describe.runIf(fullMachines)('the SSH path', () => {
     expect(await ended).toBe(7);
   });
 
-  test('signs of life in both directions are answered by the other end', async () => {
+  test('signs of life that client and target ask for are given, and neither leaves', async () => {
     // Unanswered, the client would leave after two seconds and the target's sshd after three.
     const options = ['ServerAliveInterval=1', 'ServerAliveCountMax=1'];
     const ran = await stage.ssh('sleep 5; echo alive', { options });

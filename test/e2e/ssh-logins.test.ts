@@ -216,6 +216,51 @@ describe.runIf(fullMachines)('logins', () => {
   });
 
   describe('host keys', () => {
+    /** Another name for the machine, of whose keys nothing is known. */
+    async function declare(name: string, policy: 'strict' | 'first-use'): Promise<void> {
+      const { address, port } = stage.machine;
+      await stage.product.ask(
+        ['apply', '-f', '-'],
+        `
+targets:
+  - { name: ${name}, address: ${address}, services: [{ protocol: ssh, port: ${port}, hostKeyPolicy: ${policy} }] }
+accounts: [{ name: deploy@${name}, policy: Standard }]
+grants: [{ name: ${name}, group: ops, targets: [${name}] }]
+`,
+      );
+    }
+
+    test('strict, and no key is trusted: refused, and nothing is sent', async () => {
+      await declare('web-02', 'strict');
+      const before = stage.machine.sshdLog().length;
+      const from = await stage.mark();
+      const ran = await withKey('alice@deploy@web-02');
+      expect([ran.code, ran.stdout]).toEqual([255, '']);
+      expect(ran.stderr).toMatch(/host key/);
+      await stage.event((one) => one.type === 'session.ended', from);
+      expect(stage.trail.filter((one) => one.seq > from && one.type === 'vault.credential.opened')).toEqual([]);
+      expect(stage.machine.sshdLog().slice(before)).not.toMatch(/userauth|deploy/);
+    });
+
+    test('first use: the first key is trusted and audited, and every other one is refused afterwards', async () => {
+      await declare('web-03', 'first-use');
+      const from = await stage.mark();
+      // The key is looked at before the credential, of which there is none yet: it is tried at the target when it is stored.
+      const first = await withKey('alice@deploy@web-03');
+      expect(first.stderr).toContain('no credential is stored');
+      const trusted = await stage.event((one) => one.type === 'estate.hostkey.trusted', from);
+      expect(trusted.details).toMatchObject({ target: 'web-03', how: 'first-use' });
+      await stage.product.ask(['account', 'set', 'deploy@web-03', '--stdin'], stage.secrets.deploy);
+      const again = await withKey('alice@deploy@web-03');
+      expect([again.code, again.stdout], again.stderr).toEqual([0, 'deploy\n']);
+      expect(stage.trail.filter((one) => one.seq > from && one.type === 'estate.hostkey.trusted')).toHaveLength(1);
+      await stage.machine.restartSshd({ hostKeyTypes: ['ed25519', 'ecdsa-256'] });
+      const changed = await withKey('alice@deploy@web-03');
+      expect([changed.code, changed.stdout]).toEqual([255, '']);
+      const row = await stage.event((one) => one.type === 'estate.hostkey.mismatched', from);
+      expect(row.details).toMatchObject({ target: 'web-03' });
+    });
+
     test.each([
       ['another key of the same type', ['ed25519', 'ecdsa-256']],
       ['only a key of another type', ['rsa-3072']],
