@@ -5,6 +5,7 @@ export interface Spread {
   readonly min: number;
   readonly p25: number;
   readonly p50: number;
+  readonly p75: number;
   readonly p95: number;
   readonly p99: number;
 }
@@ -23,9 +24,20 @@ export function spreadOf(values: readonly number[]): Spread {
     min: quantile(values, 0),
     p25: quantile(values, 0.25),
     p50: quantile(values, 0.5),
+    p75: quantile(values, 0.75),
     p95: quantile(values, 0.95),
     p99: quantile(values, 0.99),
   };
+}
+
+/** How often the base each value is, round by round: what else the machine did in a round met both. */
+export function ratiosOf(values: readonly number[], base: readonly number[]): Spread {
+  return spreadOf(values.map((value, round) => value / (base[round] ?? Number.NaN)));
+}
+
+/** `×0.53 (0.51–0.55)`: the median and the middle half. */
+export function showRatio(ratios: Spread): string {
+  return `×${ratios.p50.toFixed(2)} (${ratios.p25.toFixed(2)}–${ratios.p75.toFixed(2)})`;
 }
 
 /** A number with three digits that matter. */
