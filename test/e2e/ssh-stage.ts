@@ -2,16 +2,15 @@
  * What the tests of the SSH path share: one product, one machine whose accounts want to be logged in to in different
  * ways, people with different factors, and the audit trail as it grows. The gate's host keys are pinned for every client.
  */
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { caller } from '../../src/cli/caller.ts';
 import { makeKey, openClient, type Reach, ssh, type SshOptions } from '../lab/client.ts';
 import { type Machine, startMachine } from '../lab/machine.ts';
 import { type Ran, run, runWell } from '../lab/run.ts';
-import { type Product, type ProductOptions, root, startProduct } from '../support/sallyport.ts';
+import { type Product, type ProductOptions, startProduct } from '../support/sallyport.ts';
 
 export const target = 'web-01';
 
@@ -91,30 +90,31 @@ export async function openStage(change: StageOptions = {}): Promise<Stage> {
     }),
   );
   const product = undo.use(await startProduct(change.product));
-  const ask: Product['ask'] = (words, input) => product.ask(words, input);
-  await ask(['enrol', 'alice', '--stdin', '--key', person.line], `${product.code ?? ''}\n${passwords.alice}\n`);
-  await ask(['apply', '-f', '-'], estate(machine, person.line));
-  await ask(['target', 'trust', target, '--yes']);
-  for (const name of ['deploy', 'kbd'] as const)
-    await ask(['account', 'set', `${name}@${target}`, '--stdin'], secrets[name]);
-  await ask(
-    ['account', 'set', `keyed@${target}`, '--stdin'],
-    await runWell(['cat', account.file]).then((ran) => ran.stdout),
-  );
-  for (const name of ['bob', 'erin'] as const) await ask(['user', 'passwd', name, '--stdin'], passwords[name]);
+  const over = new AbortController();
+  undo.defer(() => over.abort(new Error('the stage is closed')));
+  // The keeper's routes, as the command line calls them, without the price of a process for each.
+  const keeper = caller(product.data, 'json', over.signal);
+  const enrolment = { code: Buffer.from(product.code ?? ''), name: 'alice', password: Buffer.from(passwords.alice) };
+  await keeper.call('enrol', { ...enrolment, publicKey: person.line });
+  await keeper.call('estate.apply', { text: estate(machine, person.line), dryRun: false, prune: false });
+  await product.ask(['target', 'trust', target, '--yes']);
+  const store = (account: string, secret: Buffer) =>
+    keeper.call('account.store', { account: `${account}@${target}`, secret, unverified: false });
+  await Promise.all([
+    store('deploy', Buffer.from(secrets.deploy)),
+    store('kbd', Buffer.from(secrets.kbd)),
+    store('keyed', await readFile(account.file)),
+    keeper.call('user.password', { name: 'bob', password: Buffer.from(passwords.bob) }),
+    keeper.call('user.password', { name: 'erin', password: Buffer.from(passwords.erin) }),
+  ]);
 
   const trail: AuditRow[] = [];
   const waiting = new Set<() => void>();
-  const follower = spawn(
-    process.execPath,
-    [join(root, 'src/main.ts'), '--data', product.data, '-o', 'json', 'audit', 'tail', '-n', '10000', '-f'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  undo.defer(() => void follower.kill('SIGKILL'));
-  createInterface({ input: follower.stdout }).on('line', (line) => {
-    trail.push(JSON.parse(line) as AuditRow);
+  const followed = keeper.call('audit.tail', { limit: 10_000, follow: true }, (row) => {
+    trail.push(row);
     for (const look of waiting) look();
   });
+  followed.catch(() => {});
   const keys = await runWell(['ssh-keyscan', '-p', String(product.ssh.port), product.ssh.address]);
   const gate = { ...product.ssh, knownHosts: keys.stdout };
 
@@ -165,8 +165,11 @@ export async function openStage(change: StageOptions = {}): Promise<Stage> {
     trail,
     event,
     mark: async () => {
-      const rows = await ask<AuditRow | AuditRow[]>(['audit', 'tail', '-n', '1']);
-      return (Array.isArray(rows) ? rows[0] : rows)?.seq ?? 0;
+      let newest = 0;
+      await keeper.call('audit.tail', { limit: 1, follow: false }, (row) => {
+        newest = row.seq;
+      });
+      return newest;
     },
     [Symbol.asyncDispose]: () => life.disposeAsync(),
   };
