@@ -3,6 +3,8 @@
  * is here is also in the database, so that another keeper can go on: a gate that comes back is given its sessions again,
  * and what no gate comes back for is ended, its hold released and its recording sealed.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type Authorization,
   demandSession,
@@ -19,7 +21,7 @@ import { newId } from '../base/new-id.ts';
 import { inTransaction, type Tx } from '../db/db.ts';
 import { meetHostKey, recordMismatch } from '../estate/estate.ts';
 import type { Answers, GateQuestions } from '../link/link.ts';
-import { listRecordings, recordBlock, sealRecording, startRecording } from '../recording/recording.ts';
+import { recordBlock, sealRecording, startRecording } from '../recording/recording.ts';
 import { type Hold, holdAfterChange, holdsOf, releaseHoldsOf, resumeHold } from '../vault/vault.ts';
 import { KeeperError } from './errors.ts';
 import type { Rooms } from './rooms.ts';
@@ -71,6 +73,8 @@ export interface LiveSessions {
    * not be finished and has to be tried again.
    */
   abandon(which: Which, why: string, signal: AbortSignal): Promise<boolean>;
+  /** Seals what is left in the spool of sessions that have ended; false if not all of it. */
+  sealSpooled(signal: AbortSignal): Promise<boolean>;
   count(gate?: GateId): number;
 }
 
@@ -147,12 +151,20 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
     }
   }
 
-  /** Recordings whose session ended while they could not be sealed. */
+  /** Recordings of sessions that have ended and that nobody is finishing: those in our spool, and of the gates in `which`. */
   async function sealLeftOver(which: Which, signal: AbortSignal): Promise<boolean> {
+    const left = await db
+      .selectFrom('recording')
+      .innerJoin('session', 'session.id', 'recording.session_id')
+      .select(['recording.id', 'recording.gate_id', 'session.id as session', 'session.outcome', 'session.detail'])
+      .where('recording.state', '=', 'open')
+      .where('session.state', '=', 'ended')
+      .execute();
     let done = true;
-    for (const { id, gate, session, reason } of await listRecordings(db, { limit: 10_000, state: 'open' })) {
-      if (!which(gate as GateId, sessions.has(session))) continue;
-      const sealing = sealRecording(db, id, sealOptions(reason ?? 'its session is over'), signal);
+    for (const { id, gate_id, session, outcome, detail } of left) {
+      if (sessions.has(session)) continue;
+      if (!which(gate_id as GateId, false) && !existsSync(join(rooms.spool, id))) continue;
+      const sealing = sealRecording(db, id, sealOptions(detail || (outcome ?? 'its session is over')), signal);
       done = (await tried(session, sealing)) && done;
     }
     return done;
@@ -287,6 +299,8 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
       }
       return (await sealLeftOver(which, signal)) && done;
     },
+
+    sealSpooled: (signal) => sealLeftOver(() => false, signal),
 
     count: (gate) =>
       gate === undefined ? sessions.size : [...sessions.values()].filter((entry) => entry.row.gate === gate).length,
