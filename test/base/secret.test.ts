@@ -14,15 +14,15 @@ const shown = (secret: Secret): Record<string, string> => {
   const stream = new PassThrough();
   new Console(stream).log(secret, { deep: { secret } });
   return {
-    template: `${secret}`,
-    concatenated: '' + String(secret),
+    asText: String(secret),
+    joined: [secret, secret].join(' '),
     json: JSON.stringify({ secret, list: [secret] }),
     inspected: inspect({ secret }, { depth: 9, showHidden: true }),
     bare: inspect(secret, { showHidden: true }),
     formatted: format('%s %o %O %j', secret, secret, secret, secret),
     logged: String(stream.read()),
     keys: JSON.stringify([Object.entries(secret), Reflect.ownKeys(secret).map(String)]),
-    spread: JSON.stringify({ ...secret }),
+    copied: JSON.stringify(Object.assign({}, secret)),
     error: inspect(new Error('x', { cause: secret })),
   };
 };
