@@ -1,6 +1,7 @@
 /** A keeper that is killed, one that stays away, and one whose root key is away. */
 import { chmodSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SessionId } from '../../src/base/ids.ts';
 import { fullMachines } from '../lab/machine.ts';
 import { account, type Chaos, openChaos, until } from './chaos-stage.ts';
 
@@ -89,6 +90,28 @@ describe.runIf(fullMachines)('a keeper', () => {
     expect(await text(recording.recording)).toContain('nobody listens: 2');
     expect((await chaos.call('recording.verify', { recording: recording.recording })).ok).toBe(true);
     expect(await chaos.holds()).toBe(0);
+    await until('people get in again', async () => (await chaos.ssh('true')).code === 0);
+  });
+
+  it('that died between the end of a session and its seal leaves both to the next one', async () => {
+    await using terminal = await chaos.terminal();
+    await terminal.answers();
+    const { session } = await newest();
+    // What the dead keeper had committed; the rest it did not come to.
+    const now = new Date();
+    await chaos.db
+      .updateTable('session')
+      .set({ state: 'ended', ended_at: now, outcome: 'lost' })
+      .where('id', '=', session as SessionId)
+      .execute();
+    await chaos.db.updateTable('hold').set({ released_at: now }).where('subject', '=', session).execute();
+    process.kill(chaos.pids('keeper')[0] ?? 0, 'SIGKILL');
+    expect((await terminal.ended).said).toContain('the session was given up meanwhile');
+    const recording = await until('the recording is sealed', async () => {
+      const one = await recordingOf(session);
+      return one !== undefined && one.state !== 'open' && one;
+    });
+    expect((await chaos.call('recording.verify', { recording: recording.recording })).ok).toBe(true);
     await until('people get in again', async () => (await chaos.ssh('true')).code === 0);
   });
 
