@@ -54,7 +54,8 @@ export function keeperLogin(keeper: Keeper, peer: Peer): Login {
     begin: async (user, _tell, signal) => {
       const parsed = parseSelector(user);
       selector = 'violation' in parsed ? undefined : parsed;
-      const name = selector?.user ?? 'nobody';
+      // A login name that spells nothing is asked about like any other; nobody can have the empty one.
+      const name = selector?.user ?? '';
       const answer = await keeper['login.begin'](
         { user: name, address: peer.address, port: peer.port, protocol: 'ssh' },
         signal,
