@@ -60,7 +60,9 @@ ${changes.grant ?? '  - { name: web, group: web, targets: [web-01, web-02] }'}
     await house?.[Symbol.asyncDispose]();
     await machine?.[Symbol.asyncDispose]();
   });
+  // What was taken is given back, so that the next one can begin.
   afterEach(async () => {
+    await house.call('user.disable', { name: 'bobby', disabled: false });
     await house.call('estate.apply', { text: estate(), dryRun: false, prune: true });
   });
 
@@ -163,8 +165,6 @@ ${changes.grant ?? '  - { name: web, group: web, targets: [web-01, web-02] }'}
     expect(JSON.stringify(ended.details)).toContain(reason);
     expect((await house.visit(at, { user: `bobby@${at}`, command: 'true' })).code).toBe(255);
     await bystanderGoesOn(`still here after ${process}`);
-    // What was taken is given back, so that the next one can begin.
-    await house.product.ask(['user', 'enable', 'bobby']);
   });
 
   test('killing a session ends the client and the target’s process within 2 s, and nothing else', async () => {

@@ -62,7 +62,7 @@ accounts:
 ${names.map((name) => `  - { name: ${label(name)}, connector: linux-chpasswd, rotateAfterSession: ${name === 'unasked'} }`).join('\n')}
 grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
 `,
-      { env: { SALLYPORT_CONNECTOR_SECONDS: '18' } },
+      { env: { SALLYPORT_CONNECTOR_SECONDS: '15' } },
     );
     await Promise.all(
       names.map((name) =>
@@ -78,7 +78,10 @@ grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
   });
 
   const rotate = (name: Name) => house.product.cli(['rotate', label(name)]);
-  const hold = (name: Name, moment: Moment) => machine.exec(['touch', `/run/${moment}-${name}`]);
+  const hold = async (name: Name, moment: Moment): Promise<void> => {
+    await machine.exec(['rm', '-f', `/run/reached-${moment}-${name}`]);
+    await machine.exec(['touch', `/run/${moment}-${name}`]);
+  };
   const release = (name: Name, moment: Moment) => machine.exec(['rm', '-f', `/run/${moment}-${name}`]);
   /** Resolves when the change of this account has come to that moment. */
   const reached = async (name: Name, moment: Moment): Promise<void> => {
@@ -115,6 +118,20 @@ grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
     expect(ran.code).toBe(0);
     expect(await history('landed')).toEqual({ conflict: 'none', statuses: ['C', 'C current'] });
     expect(await opens(machine, 'landed', value('landed'))).toBe('refused');
+  });
+
+  test('a session that comes while the change is being made waits for it and gets in with the new value', async () => {
+    await hold('landed', 'after');
+    const rotating = rotate('landed');
+    await reached('landed', 'after');
+    const from = await house.mark();
+    const visiting = house.visit(label('landed'), { command: 'id -un' });
+    await house.event((row) => row.type === 'session.opened', from);
+    await release('landed', 'after');
+    expect(await rotating).toMatchObject({ code: 0 });
+    expect(await visiting).toMatchObject({ code: 0, stdout: 'landed\n' });
+    const order = (await house.trail(from)).map((row) => row.type);
+    expect(order.indexOf('rotation.confirmed')).toBeLessThan(order.indexOf('session.started'));
   });
 
   test('when nobody can ask after the cut it is uncertain: shown, not rotated by itself, and settled by verify', async () => {
@@ -252,8 +269,7 @@ grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
       const texts = values.map(({ bytes }) => Buffer.from(bytes).toString());
       expect(new Set(texts).size).toBe(texts.length);
       expect(texts).toContain(value(name));
-      const answers = [];
-      for (const text of texts) answers.push(await opens(machine, name, text));
+      const answers = await Promise.all(texts.map((text) => opens(machine, name, text)));
       expect([name, answers.filter((answer) => answer === 'accepted').length]).toEqual([name, 1]);
       // The uncertain one that nobody has settled yet is the new one; everywhere else the current value works.
       const current = values.findIndex((one) => one.current);

@@ -183,12 +183,10 @@ grants: [{ name: ops, group: ops, targets: [web-01] }]
       const values = await vault.values(`${name}@web-01`);
       expect(values.length).toBeGreaterThan(1);
       expect(values.filter((value) => value.current)).toHaveLength(1);
-      for (const { bytes, current } of values)
-        expect([name, current, await opens(machine, name, Buffer.from(bytes).toString())]).toEqual([
-          name,
-          current,
-          current ? 'accepted' : 'refused',
-        ]);
+      const answers = await Promise.all(
+        values.map(async ({ bytes }) => await opens(machine, name, Buffer.from(bytes).toString())),
+      );
+      expect([name, ...answers]).toEqual([name, ...values.map(({ current }) => (current ? 'accepted' : 'refused'))]);
     }
   });
 });
