@@ -34,8 +34,9 @@ export async function readStdinLines(): Promise<Uint8Array[]> {
 /** Asks at the terminal without echo, byte by byte. Throws `cli.no-terminal` where there is none. */
 export function askHidden(question: string): Uint8Array {
   if (!process.stdin.isTTY) throw new CliError('cli.no-terminal');
-  process.stderr.write(question);
+  // The echo goes first: who pastes as soon as the question appears is not shown either.
   process.stdin.setRawMode(true);
+  process.stderr.write(question);
   const typed: number[] = [];
   const one = Buffer.alloc(1);
   try {
