@@ -67,19 +67,19 @@ ${changes.grant ?? '  - { name: web, group: web, targets: [web-01, web-02] }'}
   });
 
   /** bobby with a terminal and a program that ends only if it is made to; its process id on the target. */
-  async function begin(at: string): Promise<{ visitor: Visitor; process: string }> {
+  async function begin(at: string): Promise<{ visitor: Visitor; pid: string }> {
     const visitor = await house.stay(at, {
       user: `bobby@${at}`,
       flags: ['-tt'],
       command: 'echo here $$ pid; exec sleep 86399',
     });
     await visitor.shows(' pid');
-    return { visitor, process: /here (\d+) pid/.exec(visitor.said())?.[1] ?? '' };
+    return { visitor, pid: /here (\d+) pid/.exec(visitor.said())?.[1] ?? '' };
   }
 
   /** Resolves when the process is gone from the machine; throws after two seconds. */
-  async function gone(process: string): Promise<void> {
-    const argv = ['sh', '-c', 'while kill -0 "$1" 2>/dev/null; do sleep 0.02; done', 'sh', process];
+  async function gone(pid: string): Promise<void> {
+    const argv = ['sh', '-c', 'while kill -0 "$1" 2>/dev/null; do sleep 0.02; done', 'sh', pid];
     await machine.exec(argv, {}, AbortSignal.timeout(2_000));
   }
 
@@ -149,7 +149,7 @@ ${changes.grant ?? '  - { name: web, group: web, targets: [web-01, web-02] }'}
   ];
 
   test.each(ways)('a session ends within 5 s after $what', async ({ at = account, how, reason }) => {
-    const { visitor, process } = await begin(at);
+    const { visitor, pid } = await begin(at);
     await using _ = visitor;
     const from = await house.mark();
     await how();
@@ -157,25 +157,25 @@ ${changes.grant ?? '  - { name: web, group: web, targets: [web-01, web-02] }'}
     expect(code).toBe(255);
     expect(stderr).toContain(reason);
     expect(stderr).toContain(`(session ${visitor.session})`);
-    await gone(process);
+    await gone(pid);
     const killed = await house.event((row) => row.type === 'session.killed', from);
     expect(killed.details).toMatchObject({ session: visitor.session, reason });
     const ended = await house.event((row) => row.type === 'session.ended', from);
     expect(ended.details).toMatchObject({ session: visitor.session });
     expect(JSON.stringify(ended.details)).toContain(reason);
     expect((await house.visit(at, { user: `bobby@${at}`, command: 'true' })).code).toBe(255);
-    await bystanderGoesOn(`still here after ${process}`);
+    await bystanderGoesOn(`still here after ${pid}`);
   });
 
   test('killing a session ends the client and the target’s process within 2 s, and nothing else', async () => {
-    const { visitor, process } = await begin(account);
+    const { visitor, pid } = await begin(account);
     await using _ = visitor;
     const from = await house.mark();
     await house.call('session.kill', { session: visitor.session, reason: 'maintenance of web-01' });
     const { code, stderr } = await within(2, visitor.over);
     expect(code).toBe(255);
     expect(stderr).toContain(`maintenance of web-01 (session ${visitor.session})`);
-    await gone(process);
+    await gone(pid);
     const killed = await house.event((row) => row.type === 'session.killed', from);
     expect(killed.details).toMatchObject({ session: visitor.session, reason: 'maintenance of web-01' });
     await bystanderGoesOn('still here after a kill');
@@ -200,13 +200,13 @@ ${changes.grant ?? '  - { name: web, group: web, targets: [web-01, web-02] }'}
     const day = expiry.toISOString().replace(/\.\d+Z$/, 'Z');
     const grant = `  - { name: web, group: web, targets: [web-01], expires: '${day}' }`;
     await apply(() => ({ grant }))();
-    const { visitor, process } = await begin(account);
+    const { visitor, pid } = await begin(account);
     await using _ = visitor;
     const { code, stderr, at } = await within(10, visitor.over);
     expect(code).toBe(255);
     expect(stderr).toContain('the time that was granted is over');
     expect(at).toBeGreaterThanOrEqual(Date.parse(day));
-    await gone(process);
+    await gone(pid);
     await bystanderGoesOn('still here after an expiry');
   });
 });
