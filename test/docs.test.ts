@@ -72,5 +72,5 @@ test('every dependency has its line in docs/dependencies.md', () => {
       .split('## Data')[0]
       ?.matchAll(/^\| `([^`]+)`/gm) ?? []),
   ].map((at) => at[1]);
-  expect(explained.toSorted()).toEqual(names.toSorted());
+  expect(new Set(explained)).toEqual(new Set(names));
 });
