@@ -34,30 +34,36 @@ export interface Trace extends AsyncDisposable {
 /** No argument of Linux is longer (MAX_ARG_STRLEN), so nothing is cut off. */
 const longest = 131_072;
 
+/**
+ * What to put before a command so that it is traced into `file`, which `parseTrace` reads. `beside`: the program stays the
+ * caller's own child, with its process id and its signals, and strace (its `TracerPid`) ends after the last of its tree.
+ */
+export function tracer(file: string, beside = false): readonly string[] {
+  return [
+    'strace',
+    // Only execve stops a process; with all system calls stopping, time-outs of the program would fire.
+    '-f',
+    ...(beside ? ['--daemonize'] : []),
+    '--seccomp-bpf',
+    '--trace=execve,execveat',
+    '--signal=none',
+    '--quiet=attach,exit,personality',
+    '--strings-in-hex=all',
+    `--string-limit=${longest}`,
+    '--no-abbrev',
+    `--output=${file}`,
+    '--',
+  ];
+}
+
 /** Starts a program under the trace, as the leader of a process group. Disposing kills what is left of it. */
 export async function startTraced(argv: readonly string[], options: SpawnOptions = {}): Promise<Trace> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await mkdtempDisposable(join(tmpdir(), 'trace-'))).path;
   const file = join(folder, 'trace');
   await writeFile(file, '');
-  const child = spawn(
-    'strace',
-    [
-      // Only execve stops a process; with all system calls stopping, time-outs of the program would fire.
-      '-f',
-      '--seccomp-bpf',
-      '--trace=execve,execveat',
-      '--signal=none',
-      '--quiet=attach,exit,personality',
-      '--strings-in-hex=all',
-      `--string-limit=${longest}`,
-      '--no-abbrev',
-      `--output=${file}`,
-      '--',
-      ...argv,
-    ],
-    { ...options, detached: true },
-  );
+  const [strace = '', ...tracing] = tracer(file);
+  const child = spawn(strace, [...tracing, ...argv], { ...options, detached: true });
   const ended = new Promise<void>((resolve, reject) => {
     child.once('exit', () => resolve());
     child.once('error', reject);
