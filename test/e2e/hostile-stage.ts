@@ -32,6 +32,8 @@ export interface Reading {
   readonly transport: Transport;
   /** The next message of this kind; those before it are kept in `seen`. Throws at the end of the connection. */
   next<K extends ConnectionMessage['kind']>(kind: K): Promise<Extract<ConnectionMessage, { kind: K }>>;
+  /** The next message, whatever it is. */
+  any(): Promise<void>;
   /** Reads to the end of the connection; gives how it ended. */
   end(): Promise<string>;
   readonly seen: ConnectionMessage[];
@@ -57,6 +59,9 @@ export function reading(transport: Transport): Reading {
         if (message === undefined) throw new Error(`ended without ${kind}: ${await wordsOfEnd(transport)}`);
         if (message.kind === kind) return message as never;
       }
+    },
+    any: async () => {
+      if ((await one()) === undefined) throw new Error(`ended: ${await wordsOfEnd(transport)}`);
     },
     end: async () => {
       while ((await one().catch(() => undefined)) !== undefined);
