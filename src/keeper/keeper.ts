@@ -138,7 +138,7 @@ async function keep(
   void takeOver(gates, live, rooms, config.comebackSeconds * 1000, signal);
 
   // -- What must be heard of at once: kills, revoked rights ---------------------------------------------------------
-  const look = (): void => void endWhatMustEnd(live, rooms, signal);
+  const look = (): void => void endWhatMustEnd(rooms, signal);
   const onEvent = (channel: string, payload: string): void => {
     if (channel === sessionKill) tellKill(rooms, JSON.parse(payload) as SessionKill);
     else look();
@@ -224,12 +224,11 @@ async function takeOver(
   await giveUp((gate, claimed) => !claimed && gates.find(gate) === undefined, 'its gate did not come back');
 }
 
-/** Ends sessions whose right has gone, tells gates again of kills that they may have missed, and seals what was left. */
-async function endWhatMustEnd(live: LiveSessions, rooms: Rooms, signal: AbortSignal): Promise<void> {
+/** Ends sessions whose right has gone, and tells gates again of kills that they may have missed. */
+async function endWhatMustEnd(rooms: Rooms, signal: AbortSignal): Promise<void> {
   try {
     await endRevoked(rooms.db, rooms.clock.now());
     for (const kill of await killsWaiting(rooms.db)) tellKill(rooms, kill);
-    await live.sealSpooled(signal);
   } catch (error) {
     if (!signal.aborted)
       rooms.log.error({ error: wordsOf(error) }, 'rights of running sessions could not be read again');

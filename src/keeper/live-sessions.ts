@@ -73,8 +73,6 @@ export interface LiveSessions {
    * not be finished and has to be tried again.
    */
   abandon(which: Which, why: string, signal: AbortSignal): Promise<boolean>;
-  /** Seals what is left in the spool of sessions that have ended; false if not all of it. */
-  sealSpooled(signal: AbortSignal): Promise<boolean>;
   count(gate?: GateId): number;
 }
 
@@ -299,8 +297,6 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
       }
       return (await sealLeftOver(which, signal)) && done;
     },
-
-    sealSpooled: (signal) => sealLeftOver(() => false, signal),
 
     count: (gate) =>
       gate === undefined ? sessions.size : [...sessions.values()].filter((entry) => entry.row.gate === gate).length,
