@@ -11,7 +11,7 @@ import { openStoppedVault } from '../support/stopped-vault.ts';
 import { account, type Chaos, openChaos, until } from './chaos-stage.ts';
 
 const seed = Number(process.env['CHAOS_SEED'] ?? randomInt(2 ** 31));
-const seconds = Number(process.env['CHAOS_SECONDS'] ?? 30);
+const seconds = Number(process.env['CHAOS_SECONDS'] ?? 25);
 const people = 20;
 
 /** Park and Miller's minimal standard: small, known, and the same everywhere. */
@@ -26,7 +26,7 @@ function draw(from: number): (below: number) => number {
 describe.runIf(fullMachines)(`a storm (seed ${seed})`, () => {
   let chaos: Chaos;
   beforeAll(async () => {
-    chaos = await openChaos({ gates: 2, env: { SALLYPORT_COMEBACK_SECONDS: '10' } });
+    chaos = await openChaos({ gates: 2, env: { SALLYPORT_COMEBACK_SECONDS: '10', SALLYPORT_CONNECTOR_SECONDS: '9' } });
   });
   afterAll(() => chaos[Symbol.asyncDispose]());
 
@@ -53,7 +53,7 @@ describe.runIf(fullMachines)(`a storm (seed ${seed})`, () => {
         } catch {
           done.cut++;
         }
-        await pause(choose(500));
+        await pause(200 + choose(1500));
       }
     }
 
@@ -94,11 +94,15 @@ describe.runIf(fullMachines)(`a storm (seed ${seed})`, () => {
     expect(broken).toEqual([]);
     expect((await chaos.call('audit.verify', {})).ok).toBe(true);
 
-    // The account is changed, or a change that was killed waits for its lease; in no case is what opens it lost.
-    await until('a change was made, or is pending', async () => {
-      const { versions } = await chaos.call('rotation.history', { account });
-      return versions.length > 1;
-    });
+    // The account is changed as soon as the lease of a change that was killed has run out; in no case is what opens it lost.
+    await until(
+      'a change was made, or is pending',
+      async () => {
+        const { versions } = await chaos.call('rotation.history', { account });
+        return versions.length > 1;
+      },
+      60,
+    );
     await chaos.product.stop();
     await using vault = await openStoppedVault(chaos.product.data, chaos.product.rootKey);
     const opened = [];
