@@ -29,9 +29,13 @@ function roomOf(file: string): string {
 
 function* importsOf(file: string): Generator<{ specifier: string; resolved: string | undefined }> {
   const code = readFileSync(join(src, file), 'utf8');
-  for (const match of code.matchAll(/(?:^|\n)\s*(?:import|export)[^'";]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)/g)) {
+  for (const match of code.matchAll(
+    /(?:^|\n)\s*(?:import|export)[^'";]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)/g,
+  )) {
     const specifier = match[1] ?? match[2] ?? '';
-    const resolved = specifier.startsWith('.') ? relative(src, normalize(join(src, dirname(file), specifier))) : undefined;
+    const resolved = specifier.startsWith('.')
+      ? relative(src, normalize(join(src, dirname(file), specifier)))
+      : undefined;
     yield { specifier, resolved };
   }
 }
@@ -51,7 +55,9 @@ test('a room imports only what the table allows, and only through doors', () => 
       if (other === room) continue;
       const allowed = table.get(room) ?? [];
       const inside = resolved.slice(other.length + 1);
-      const narrow = allowed.filter((entry) => entry.startsWith(`${other}/`)).map((entry) => entry.slice(other.length + 1));
+      const narrow = allowed
+        .filter((entry) => entry.startsWith(`${other}/`))
+        .map((entry) => entry.slice(other.length + 1));
       if (narrow.length > 0 && !narrow.some((door) => inside.startsWith(door)))
         wrong.push(`${file}: ${room} may import only ${narrow.join(', ')} of ${other}`);
       else if (narrow.length === 0 && !allowed.includes(other))
@@ -70,7 +76,8 @@ test('pure folders know no time, network or chance', () => {
     const folder = file.slice(0, file.search(pure)) + (pure.exec(file)?.[0] ?? '').replace(/^\//, '/');
     for (const { specifier, resolved } of importsOf(file)) {
       if (specifier.startsWith('node:')) wrong.push(`${file}: ${specifier}`);
-      else if (resolved !== undefined && !resolved.startsWith('base/') && !resolved.startsWith(folder)) wrong.push(`${file}: ${resolved}`);
+      else if (resolved !== undefined && !resolved.startsWith('base/') && !resolved.startsWith(folder))
+        wrong.push(`${file}: ${resolved}`);
     }
   }
   expect(wrong).toEqual([]);
@@ -79,7 +86,8 @@ test('pure folders know no time, network or chance', () => {
 test('no barrels, no drawers, no decorators', () => {
   const wrong = files.filter((file) => /(^|\/)(index|utils?|helpers?|common|misc)\.ts$/.test(file));
   for (const file of files) {
-    if (/^\s*@[A-Za-z]+(\(|\s*$)/m.test(readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, ''))) wrong.push(file);
+    if (/^\s*@[A-Za-z]+(\(|\s*$)/m.test(readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')))
+      wrong.push(file);
   }
   expect(wrong).toEqual([]);
 });

@@ -69,11 +69,16 @@ export async function vaultContents(data: string, rootKeyPath: string): Promise<
     const id = parseId<RecordingId>(file.split('.')[0] ?? '');
     if (id === undefined) throw new Error(`${file} is no recording`);
     using key = await vault.openRecordingKey(id);
+    if (key === undefined) throw new Error(`${file} has no key`);
     canaries.push(canary(`key of recording ${id}`, copy(key.reveal())));
     const path = join(data, 'recordings', file);
     const pieces: Uint8Array[] = [];
     for await (const { detail } of readRecording(path, key, signal))
-      pieces.push('bytes' in detail ? copy(detail.bytes) : Buffer.from(JSON.stringify(detail)));
+      pieces.push(
+        'bytes' in detail && detail.bytes instanceof Uint8Array
+          ? copy(detail.bytes)
+          : Buffer.from(JSON.stringify(detail)),
+      );
     recordings.set(path, Buffer.concat(pieces));
   }
   return { canaries, recordings };
