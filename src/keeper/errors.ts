@@ -35,8 +35,7 @@ export const keeperErrors = defineErrors({
   },
   'keeper.estate-secret': {
     meaning: 'an estate file holds no secrets',
-    remedy:
-      'remove the line and enter the secret with `sallyport account set ACCOUNT` (or `sallyport user code NAME`)',
+    remedy: 'remove the line and enter the secret with `sallyport account set ACCOUNT` (or `sallyport user code NAME`)',
   },
 });
 
