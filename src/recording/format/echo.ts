@@ -100,8 +100,11 @@ export function guardEcho(): EchoGuard {
         line.parts.push(bytes.slice(from, i + 1));
         line.length += i + 1 - from;
         from = i + 1;
-        if (full && !ends) line.masked = waits(line);
-        if (full || ends) end(line);
+        if (!full && !ends) continue;
+        // A sequence that the end of the line breaks off was none (Alt and `]` begins one too): its bytes were typed blindly.
+        if (typedEscape !== text || (full && !ends && waits(line))) line.masked = true;
+        typedEscape = text;
+        end(line);
       }
       return decided();
     },
@@ -110,6 +113,8 @@ export function guardEcho(): EchoGuard {
       return lines.length === 0 ? none : decided();
     },
     close() {
+      const last = lines.at(-1);
+      if (last !== undefined && !last.complete && typedEscape !== text) last.masked = true;
       const out = lines.map((line) => (waits(line) ? { kind: 'input-masked' as const } : verdict(line)));
       lines.length = 0;
       return out;

@@ -43,6 +43,20 @@ test('cursor keys, bracketed paste and corrections do not make a line blind', ()
   expect(kept('>\x1b[200~ls\x1b[201~', '<\x1b[7mls\x1b[27m', '>\r', '<\r\n')).toEqual(['\x1b[200~ls\x1b[201~\r']);
 });
 
+test('a sequence that never ends hides neither the line in which it began nor the lines after it', () => {
+  for (const key of [']', 'P', 'X', '^', '_']) {
+    expect(kept(`>\x1b${key}`, '>hunter2\r', '<\r\n', '>hunter3\r', '<\r\n')).toEqual(['***', '***']);
+    expect(kept(`>\x1b${key}hunter2`)).toEqual(['***']);
+    expect(kept(`>\x1b${key}\r`, '<\r\n', '>ls', '<ls', '>\r', '<\r\n')).toEqual(['***', 'ls\r']);
+  }
+  expect(kept('<PIN: ', '>\x1b[12345\r', '<\r\n', '>12345\r', '<\r\n')).toEqual(['***', '***']);
+});
+
+test('what a terminal answers by itself does not make a line blind', () => {
+  const reply = '\x1b]11;rgb:0000/0000/0000\x1b\\';
+  expect(kept(`>${reply}`, '>ls', '<ls', '>\r', '<\r\n')).toEqual([`${reply}ls\r`]);
+});
+
 test('a shell that writes the line again in colour has echoed it', () => {
   expect(kept('>l', '<l', '>s', '<\b\x1b[32mls\x1b[39m', '>\r', '<\r\n')).toEqual(['ls\r']);
 });
