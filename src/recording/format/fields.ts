@@ -88,7 +88,7 @@ export function readFields(bytes: Uint8Array): FieldReader {
   };
 }
 
-/** Bytes that grow. `bytes()` is a view, valid until the next write. */
+/** Bytes that grow. `view()` is a view, valid until the next write. */
 export interface FieldWriter {
   readonly length: number;
   u8(value: number): FieldWriter;
