@@ -134,10 +134,8 @@ function readFile(path: string): Record<string, unknown> {
       throw new Error('it is not a list of settings');
     return value as Record<string, unknown>;
   } catch (error) {
-    throw new ConfigError(
-      'config.unreadable',
-      `${path}: ${codeOf(error) === 'ENOENT' ? 'no such file' : wordsOf(error)}`,
-      { cause: error },
-    );
+    // The first line only, and no cause: behind it the parser quotes the file, where databaseUrl may hold a password.
+    const words = codeOf(error) === 'ENOENT' ? 'no such file' : wordsOf(error).replace(/:?\n[^]*$/, '');
+    throw new ConfigError('config.unreadable', `${path}: ${words}`);
   }
 }

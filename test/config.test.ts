@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { defaultData, readConfig } from '../src/config.ts';
 
@@ -171,4 +172,11 @@ test.each([
   expect(error).toMatchObject({ code: 'config.unreadable' });
   expect(String(error)).toContain(path);
   expect(String(error)).toContain(why);
+});
+
+test('a file that is not YAML is told of by its place, and none of it is repeated', () => {
+  const path = file('databaseUrl: postgres://app:hunter2hunter2@db/x: y\n');
+  const error = thrown(() => readConfig({ config: path }, {}));
+  expect(String(error)).toMatch(/at line 1, column \d+$/);
+  expect(inspect(error, { depth: 9 })).not.toContain('hunter2');
 });
