@@ -184,9 +184,10 @@ function answersFor(
     'recording.block': async ({ session, ...block }) => (await live.of(asking(), session).block(block)) ?? null,
     'hold.open': async ({ session }, signal) => await live.of(asking(), session).hold(signal),
     'credential.open': async ({ hold }) => await live.holding(asking(), hold).credential(),
-    'credential.sign': async ({ hold, algorithm, data }, signal) => ({
-      signature: await live.holding(asking(), hold).sign(algorithm, data, signal),
-    }),
+    'credential.sign': async ({ hold, algorithm, data }, signal) => {
+      const signature = await live.holding(asking(), hold).sign(algorithm, data, signal);
+      return isRefusal(signature) ? signature : { signature };
+    },
     'hostkey.check': async ({ session, publicKey }) => ({
       verdict: await live.of(asking(), session).hostKey(publicKey),
     }),

@@ -55,7 +55,7 @@ export interface LiveSession {
 /** A hold of a session, for the gate that it was given to. */
 export interface Holding {
   credential(): Promise<Given<'credential.open'>>;
-  sign(algorithm: string, data: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  sign(algorithm: string, data: Uint8Array, signal: AbortSignal): Promise<Uint8Array | Refusal>;
 }
 
 export interface LiveSessions {
@@ -236,18 +236,19 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
       if (entry === undefined || held === undefined) throw new KeeperError('keeper.unknown-handle', 'hold');
       return {
         credential: async () => {
-          const opened = await vault.open(held, actorOf(entry.row));
-          if (isRefusal(opened)) return opened;
+          const answer = await vault.open(held, actorOf(entry.row));
+          if (isRefusal(answer)) return answer;
+          using opened = answer;
           if (opened.kind === 'ssh-key')
             return { kind: 'ssh-key', publicKey: opened.publicKey, algorithms: [...opened.signer.algorithms] };
           if (opened.kind !== 'password') throw new KeeperError('keeper.not-injectable', opened.kind);
-          using secret = opened.secret;
-          return { kind: 'password', secret: secret.reveal().slice() };
+          return { kind: 'password', secret: opened.secret.reveal().slice() };
         },
         sign: async (algorithm, data, signal) => {
-          const opened = await vault.open(held, actorOf(entry.row));
-          if (isRefusal(opened) || opened.kind !== 'ssh-key')
-            throw new KeeperError('keeper.unknown-handle', 'the account has no key');
+          const answer = await vault.open(held, actorOf(entry.row));
+          if (isRefusal(answer)) return answer;
+          using opened = answer;
+          if (opened.kind !== 'ssh-key') throw new KeeperError('keeper.unknown-handle', 'the account has no key');
           return await opened.signer.sign(data, algorithm, signal);
         },
       };
