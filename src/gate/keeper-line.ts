@@ -36,7 +36,7 @@ interface Options {
   readonly log: Log;
   /** How long sessions go on without a word of the keeper. */
   readonly comebackMs: number;
-  /** The keeper wants this gate to take nothing new and end by then. */
+  /** Makes the gate take nothing new and end by then: its keeper does not know it. */
   readonly drain: (until: number) => void;
 }
 
@@ -136,12 +136,9 @@ export function keepLine(options: Options, signal: AbortSignal): KeeperLine {
   }
 
   function hear(name: string, fields: unknown): void {
-    if (name === 'session.kill') {
-      const { session, reason } = checkFields(told['session.kill'], fields, name);
-      register.end(session, new ProxyError('proxy.killed', reason));
-    } else if (name === 'drain') {
-      options.drain(checkFields(told.drain, fields, name).until);
-    }
+    if (name !== 'session.kill') return;
+    const { session, reason } = checkFields(told['session.kill'], fields, name);
+    register.end(session, new ProxyError('proxy.killed', reason));
   }
 
   return {

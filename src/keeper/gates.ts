@@ -26,14 +26,10 @@ export class Handles<T> {
   }
 
   mint(object: T): string {
-    const handle = randomBytes(16).toString('hex');
-    this.put(handle, object);
-    return handle;
-  }
-
-  put(handle: string, object: T): void {
     if (this.#objects.size >= this.#max) this.#objects.delete(this.#objects.keys().next().value ?? '');
+    const handle = randomBytes(16).toString('hex');
     this.#objects.set(handle, object);
+    return handle;
   }
 
   /** Throws `keeper.unknown-handle`. */
@@ -43,20 +39,8 @@ export class Handles<T> {
     return object;
   }
 
-  has(handle: string): boolean {
-    return this.#objects.has(handle);
-  }
-
   drop(handle: string): void {
     this.#objects.delete(handle);
-  }
-
-  get size(): number {
-    return this.#objects.size;
-  }
-
-  keys(): string[] {
-    return [...this.#objects.keys()];
   }
 }
 

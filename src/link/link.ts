@@ -2,15 +2,14 @@
  * The door of the line between gates and keeper. A gate sees the keeper as one function for each question; a refusal
  * comes back as a value, a lost keeper is thrown as `link.lost`.
  */
-import type { Static } from 'typebox';
 import type { Refusal } from '../base/errors.ts';
 import { type Answer, type Ask, ask } from './fields.ts';
 import type { Line } from './line.ts';
-import { type Credential, type GateQuestions, questions } from './questions.ts';
+import { type GateQuestions, questions } from './questions.ts';
 
-export { type Answers, answerer, ask, Bytes, checkFields, type Questions, question } from './fields.ts';
+export { type Answers, answerer, ask, Bytes, checkFields, question } from './fields.ts';
 export { type Answerer, Line } from './line.ts';
-export { Credential, type GateQuestions, Listener, questions, told } from './questions.ts';
+export { type GateQuestions, questions, told } from './questions.ts';
 export { formatSelector, parseSelector, type Selector } from './selector.ts';
 
 /** The keeper as a gate sees it. */
@@ -22,7 +21,6 @@ export type Keeper = {
 };
 
 export type AuthorizationAnswer = Answer<GateQuestions, 'authorize'>;
-export type CredentialAnswer = Static<typeof Credential>;
 
 /** The keeper behind whatever line is there at the moment of asking: after a lost keeper it is another one. */
 export function keeperOver(line: () => Line): Keeper {

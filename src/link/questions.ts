@@ -13,13 +13,13 @@ const Factors = Type.Array(Type.Union([Type.Literal('password'), Type.Literal('p
 /** How far a recording has come, as the gate knows it. */
 const Progress = Type.Object({ session: Handle, blocks: Type.Integer({ minimum: 0 }) });
 
-export const Listener = Type.Object({
+const Listener = Type.Object({
   protocol: Type.Literal('ssh'),
   address: Text,
   port: Type.Integer({ minimum: 0, maximum: 65535 }),
 });
 
-export const Credential = Type.Union([
+const Credential = Type.Union([
   Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
   Type.Object({ kind: Type.Literal('ssh-key'), publicKey: Bytes(16 * 1024), algorithms: Type.Array(Text) }),
 ]);
@@ -175,6 +175,4 @@ export type GateQuestions = typeof questions;
 /** What the keeper says to a gate unasked. */
 export const told = {
   'session.kill': Type.Object({ session: Handle, reason: Text }),
-  /** Take nothing new; end when the running sessions have ended, or at `until`. */
-  drain: Type.Object({ until: Type.Number() }),
 };

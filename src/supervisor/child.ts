@@ -26,7 +26,6 @@ export interface ChildSpec {
 export interface Child {
   readonly pid: number | undefined;
   tell(line: object): void;
-  kill(signal: NodeJS.Signals): void;
   /** Resolves when it has ended and will not be started again. */
   readonly over: Promise<void>;
 }
@@ -107,7 +106,6 @@ export function keepRunning(spec: ChildSpec, graceMs: number, log: Log, signal: 
       return child?.pid;
     },
     tell: (line) => child?.stdin?.write(`${JSON.stringify(line)}\n`),
-    kill: (name) => child?.kill(name),
     over: run(),
   };
 }
