@@ -183,7 +183,10 @@ async function tryDialogue(attempt: Attempt, password: Secret): Promise<LoggedIn
 function unanswerable(request: InfoRequest, told: boolean): LoginRefusal | undefined {
   const words = [request.name, request.instruction, ...request.prompts.map((prompt) => prompt.text)].join(' ');
   if (request.prompts.length > 0 && /\bnew\b.{0,40}\bpassword\b|\bretype\b|password.{0,40}\bexpired\b/i.test(words))
-    return refuse('ssh.password-expired', 'the server asks for a new password');
+    // Before it has heard the password these are words for anybody: they say nothing about this one.
+    return told
+      ? refuse('ssh.password-expired', 'the server asks for a new password')
+      : refuse('ssh.unexpected-prompt', 'the server speaks of a new password before it has heard one');
   const hidden = request.prompts.filter((prompt) => !prompt.echo).length;
   if (hidden === request.prompts.length && hidden <= (told ? 0 : 1)) return undefined;
   const shown = JSON.stringify(request.prompts.map((prompt) => printable(utf8(prompt.text)).slice(0, 80)));

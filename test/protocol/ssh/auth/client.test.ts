@@ -148,6 +148,18 @@ test('a second hidden prompt of a dialogue does not get the secret again', async
   expect(await expired.answer).toMatchObject({ refused: true, code: 'ssh.password-expired' });
 });
 
+test('words about new or expired passwords before the password was told are no proof that it is right', async () => {
+  const kbd = encodeFailure(['keyboard-interactive'], false);
+  const hidden = [{ text: 'Password: ', echo: false }];
+  const hint = encodeInfoRequest({ name: '', instruction: 'If your password has expired, call us', prompts: hidden });
+  const fresh = encodeInfoRequest({ name: '', instruction: '', prompts: [{ text: 'New password: ', echo: false }] });
+  for (const request of [hint, fresh]) {
+    const { answer, client } = await scripted({ password: secret('pw') }, kbd, request);
+    expect(await answer).toMatchObject({ refused: true, code: 'ssh.unexpected-prompt' });
+    expect(client.sent.some((payload) => payload[0] === 61)).toBe(false);
+  }
+});
+
 test('a request to change the password is its own refusal', async () => {
   const change = new Writer().u8(60).text('Your password has expired').text('').finish();
   const { answer } = await scripted({ password: secret('old') }, change);
