@@ -1,6 +1,6 @@
 /**
- * Messages of the connection protocol, 80 to 100 (RFC 4254, OpenSSH's PROTOCOL). Pure. `peek` reads a message's number
- * and channel without looking further, which is all that bulk data needs; `decodeConnection` reads the rest. Names and
+ * Messages of the connection protocol, 80 to 100 (RFC 4254, OpenSSH's PROTOCOL). Pure. `recipientOf` reads a
+ * message's channel without looking further, which is all that bulk data needs; `decodeConnection` reads the rest. Names and
  * types that are not known here are kept as bytes, so that a relay can pass them on untouched.
  *
  * What is returned of the bytes are views into the payload. Text that reaches the caller as a string was valid UTF-8;
