@@ -1,6 +1,6 @@
 /**
  * `node scripts/trim-lock.ts` after every `npm install`: makes package-lock.json install with npm 10, 11 and 12 on any
- * machine. Optional platform packages that the registry did not serve are named in the lock without being in it, which
+ * machine. Optional platform packages that could not be had are named in the lock without being in it, which
  * `npm ci` refuses; and `engines` are compared with the machine's own Node, which is not the one that runs this project.
  */
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -42,7 +42,7 @@ export const Account = Type.Object({
   kind: Text,
   policy: Text,
   connector: Text,
-  /** `stored since …`, or the words of a missing one. */
+  /** `stored`, or the words of a missing one. */
   credential: Text,
   conflict: Text,
   rotateAfterSession: Type.Boolean(),

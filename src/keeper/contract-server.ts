@@ -1,7 +1,7 @@
 /**
  * The operators' socket: the contract's routes, for whoever may open it. It lies in a folder of mode 0700, so that is the
- * user who started Sallyport, and root; both could read the key file anyway, and so they hold every right. Tokens and
- * the https listener, where roles count, come through the gates.
+ * user who started Sallyport, and root; both could read the key file anyway, and so they hold every right: roles are
+ * not asked about here.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';

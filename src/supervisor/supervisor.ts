@@ -1,8 +1,9 @@
 /**
  * The supervisor: `sallyport start`. It starts the database (unless a server is given), the keeper and the gates, starts
  * again whatever dies, and ends them in the right order: gates first, so that sessions can finish, then the keeper,
- * then the database. It parses nothing from outside and holds no secret but the gates' tokens, which it draws itself:
- * a gate shows its token to the keeper, so that only processes started here can be gates.
+ * then the database. It parses nothing from outside and holds no secret but the database's address, which may have a
+ * password in it, and the gates' tokens, which it draws itself: a gate shows its token to the keeper, so that only
+ * processes started here can be gates.
  */
 import { randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
