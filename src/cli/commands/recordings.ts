@@ -69,7 +69,7 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
     });
 }
 
-/** Writes the pieces at their times. A terminal that was left in a strange state is reset at the end. */
+/** Writes the pieces at their times. A terminal that was left in a strange state is reset at the end, also when interrupted. */
 async function show(
   parts: readonly Part<'recording.play'>[],
   speed: number,
@@ -77,11 +77,14 @@ async function show(
   signal: AbortSignal,
 ): Promise<void> {
   let at = parts[0]?.at ?? 0;
-  for (const part of parts) {
-    const wait = speed === 0 ? 0 : Math.min(part.at - at, maxIdle) / speed;
-    at = part.at;
-    if (wait > 1) await pause(wait, undefined, { signal });
-    process.stdout.write(part.bytes);
+  try {
+    for (const part of parts) {
+      const wait = speed === 0 ? 0 : Math.min(part.at - at, maxIdle) / speed;
+      at = part.at;
+      if (wait > 1) await pause(wait, undefined, { signal });
+      process.stdout.write(part.bytes);
+    }
+  } finally {
+    if (process.stdout.isTTY) process.stdout.write('\u001b[0m\u001b[?25h\n');
   }
-  if (process.stdout.isTTY) process.stdout.write('\u001b[0m\u001b[?25h\n');
 }
