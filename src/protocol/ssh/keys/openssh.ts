@@ -186,8 +186,9 @@ export function encodeOpenSsh(key: KeyObject, parsed: PublicKey, blob: Uint8Arra
   for (let at = 0; at < code.length; at += 70) lines.push(code.subarray(at, at + 70), Buffer.from('\n'));
   lines.push(Buffer.from('-----END OPENSSH PRIVATE KEY-----\n'));
   const file = Buffer.concat(lines);
-  for (const used of [inner, bytes, code]) used.fill(0);
-  return new Uint8Array(file);
+  const whole = new Uint8Array(file);
+  for (const used of [inner, bytes, code, file]) used.fill(0);
+  return whole;
 }
 
 function writeFields(part: Writer, key: KeyObject, parsed: PublicKey): void {
