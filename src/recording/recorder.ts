@@ -99,7 +99,7 @@ export async function openRecorder(options: RecorderOptions, signal: AbortSignal
 }
 
 /** What becomes of a recorder that nobody configured. */
-export const recorderLimits: RecorderLimits = {
+const recorderLimits: RecorderLimits = {
   blockMs: 1000,
   blockBytes: blockTarget,
   queueBytes: 1024 * 1024,

@@ -41,7 +41,7 @@ export interface SealOptions {
 }
 
 /** What a recording's file in the store is called. */
-export function storedName(id: RecordingId): string {
+function storedName(id: RecordingId): string {
   return `${id}.recording`;
 }
 

@@ -110,7 +110,7 @@ function sealFault(part: SealPart, publicKey: Uint8Array | undefined): string | 
 }
 
 /** Whether `signature` over `signed` was made by the key that the seal names. */
-export function sealSigned(seal: Seal, signed: Uint8Array, signature: Uint8Array): boolean {
+function sealSigned(seal: Seal, signed: Uint8Array, signature: Uint8Array): boolean {
   const x = Buffer.from(seal.publicKey).toString('base64url');
   try {
     const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });

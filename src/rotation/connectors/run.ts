@@ -17,7 +17,7 @@ import { type Answer, type Job, type Packed, packJob } from './job.ts';
 /** Resolves with an answer whatever happens to the process; rejects only with the signal's reason. */
 export type RunConnector = (job: Job, limits: { readonly deadlineMs: number }, signal: AbortSignal) => Promise<Answer>;
 
-export const workerFile: string = join(import.meta.dirname, 'worker.ts');
+const workerFile: string = join(import.meta.dirname, 'worker.ts');
 
 /** A runner of connector processes. `file` is the program; tests give one that misbehaves. */
 export function processRunner(file: string = workerFile): RunConnector {

@@ -19,7 +19,7 @@ export type Stream = 'stdout' | 'stderr';
 
 /** What the peer may send before it hears from us again, and the packets we ask it for. */
 export const ownWindow = 512 * 1024;
-export const ownMaxPacket = 32_768;
+const ownMaxPacket = 32_768;
 /** We never send larger packets, whatever the peer allows. */
 const largestChunk = 32_768;
 const windowLimit = 0xffffffff;

@@ -19,7 +19,7 @@ export const digestOf: Readonly<Record<string, string | null>> = {
 };
 
 /** The key as node:crypto wants it, or undefined where the point is not on its curve. */
-export function publicKeyObject(key: PublicKey): KeyObject | undefined {
+function publicKeyObject(key: PublicKey): KeyObject | undefined {
   try {
     return createPublicKey({ key: jwkOf(key), format: 'jwk' });
   } catch {

@@ -21,7 +21,7 @@ export const authMsg = {
   infoResponse: 61,
 } as const;
 
-export const longestUser = 1024;
+const longestUser = 1024;
 export const longestPassword = 4096;
 export const mostPrompts = 16;
 const longestName = 64;

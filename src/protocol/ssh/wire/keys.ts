@@ -24,7 +24,7 @@ export interface KeyViolation extends Violation {
   readonly kind: 'malformed' | 'certificate' | 'unsupported' | 'weak';
 }
 
-export const smallestRsaBits = 2048;
+const smallestRsaBits = 2048;
 /** OpenSSH's own bound; verifying with longer ones is a way to burn our time. */
 export const largestRsaBits = 16_384;
 
@@ -51,7 +51,7 @@ function isKeyType(name: string): name is KeyType {
 }
 
 /** How many bits a magnitude has. */
-export function bitLength(magnitude: Uint8Array): number {
+function bitLength(magnitude: Uint8Array): number {
   const first = magnitude[0];
   return first === undefined ? 0 : 8 * (magnitude.length - 1) + (32 - Math.clz32(first));
 }
