@@ -1,5 +1,6 @@
 /** Reading what there is: targets with their services, and the groups that targets are in. It decides nothing. */
 import type { Id, TargetId } from '../base/ids.ts';
+import { newId } from '../base/new-id.ts';
 import type { Db, Tx } from '../db/db.ts';
 import type { Tables } from '../db/tables.ts';
 
@@ -95,8 +96,8 @@ async function load(db: Db | Tx, by: { readonly id?: TargetId; readonly name?: s
   if (by.id !== undefined) query = query.where('id', '=', by.id);
   if (by.name !== undefined) query = query.where('name', '=', by.name);
   const rows = await query.execute();
-  if (rows.length === 0) return [];
-  const ids = rows.map((row) => row.id);
+  // Asked for no target too: whoever waits for the answer does not learn whether there is one.
+  const ids = rows.length === 0 ? [newId<TargetId>()] : rows.map((row) => row.id);
   const services = await db.selectFrom('service').selectAll().where('target_id', 'in', ids).orderBy('name').execute();
   return rows.map((row) => ({
     id: row.id,

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { generateURI, ScureBase32Plugin, verify } from 'otplib';
 import { type Actor, record } from '../audit/audit.ts';
+import { text } from '../base/bytes.ts';
 import type { UserId } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
@@ -67,7 +68,7 @@ export async function takeTotp(
 ): Promise<TotpAnswer> {
   const row = await db.selectFrom('user_totp').select('sealed').where('user_id', '=', user).executeTakeFirst();
   if (row === undefined) return 'wrong';
-  const token = code.length <= 16 ? code.revealText().replaceAll(' ', '') : '';
+  const token = code.length <= 16 ? text(code.reveal()).replaceAll(' ', '') : '';
   if (!/^\d{6}$/.test(token)) return 'wrong';
   using seed = await sealer.openSealed(contextOf(user), new Uint8Array(row.sealed));
   const answer = await verify({ secret: seed.reveal(), token, epoch: Math.floor(now / 1000), epochTolerance: period });

@@ -1,6 +1,7 @@
 /** Reading who there is: users with roles, groups, keys and standing. It decides nothing and changes nothing. */
 import { BlockList, isIP } from 'node:net';
 import type { GroupId, UserId } from '../base/ids.ts';
+import { newId } from '../base/new-id.ts';
 import type { Db, Tx } from '../db/db.ts';
 import type { Role } from './rights.ts';
 
@@ -112,8 +113,8 @@ async function load(db: Db | Tx, by: By): Promise<User[]> {
   if (by.ids !== undefined) query = query.where('users.id', 'in', by.ids);
   if (by.name !== undefined) query = query.where('users.name', '=', by.name);
   const rows = await query.execute();
-  if (rows.length === 0) return [];
-  const ids = rows.map((row) => row.id);
+  // Asked for nobody too: whoever waits for the answer does not learn whether the user exists.
+  const ids = rows.length === 0 ? [newId<UserId>()] : rows.map((row) => row.id);
   const roles = await db.selectFrom('user_role').selectAll().where('user_id', 'in', ids).orderBy('role').execute();
   const groups = await db
     .selectFrom('user_group_member')

@@ -4,7 +4,7 @@ import { type Authorization, authorize, type Destination, explain } from '../../
 import { inTransaction } from '../../src/db/db.ts';
 import { declareTargets } from '../../src/estate/estate.ts';
 import { setDisabled, type Identity } from '../../src/identity/identity.ts';
-import { audited, identityOf, operator } from '../identity/people.ts';
+import { audited, counted, identityOf, operator } from '../identity/people.ts';
 import { options, type Place, place } from './place.ts';
 
 let room: Place;
@@ -137,4 +137,14 @@ test('an operator is told why', async () => {
     ],
   });
   expect((await why('carol', 'nowhere')).lines).toEqual(['there is no user carol', 'there is no target nowhere']);
+});
+
+test('whether a target exists is not told by how much the database is asked', async () => {
+  const questions = async (target: string): Promise<number> => {
+    const { db, asked } = counted(room.db);
+    const wish: Destination = { target, account: 'nobody', protocol: 'ssh' };
+    expect(await authorize(db, bob, wish, now)).toMatchObject({ refused: true, code: 'access.refused' });
+    return asked();
+  };
+  expect(await questions('no-such-target')).toBe(await questions('web-01'));
 });

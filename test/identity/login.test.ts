@@ -16,6 +16,7 @@ import { hashesMade } from '../../src/identity/password.ts';
 import {
   audited,
   begin,
+  counted,
   goodPassword,
   key,
   operator,
@@ -233,4 +234,27 @@ test('a password is stored as argon2id with 64 MiB and three passes, and nowhere
   const row = await room.db.selectFrom('users').selectAll().where('name', '=', 'alice').executeTakeFirstOrThrow();
   expect(row.password_hash).toMatch(/^\$argon2id\$v=19\$m=65536,t=3,p=1\$[\w+/]{22}\$[\w+/]{43}$/);
   expect(JSON.stringify(await audited(room.db, 'identity.password.changed'))).not.toContain(goodPassword);
+});
+
+test('a code that is no text is a wrong one, and audited', async () => {
+  await using room = await people();
+  await person(room.db, 'alice');
+  using _ = await enrolTotp(room.db, room.vault, 'alice', operator);
+  const login = begin(room.context, 'alice');
+  expect(await submitFactor(login, password(goodPassword))).toMatchObject({ kind: 'partial' });
+  const code = new Secret(Uint8Array.of(0xff, 0xfe));
+  expect(await submitFactor(login, { kind: 'totp', code })).toMatchObject({ kind: 'refused' });
+  expect((await audited(room.db, 'identity.login.refused'))[0]?.details).toMatchObject({ code: 'identity.totp-wrong' });
+});
+
+test('whether a user exists is not told by how much the database is asked about a key', async () => {
+  await using room = await people();
+  await person(room.db, 'alice');
+  const { signer } = await key();
+  const questions = async (name: string): Promise<number> => {
+    const { db, asked } = counted(room.db);
+    expect(await knowsKey(begin({ ...room.context, db }, name), signer.publicKey)).toBe(false);
+    return asked();
+  };
+  expect(await questions('nobody')).toBe(await questions('alice'));
 });

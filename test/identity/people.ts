@@ -159,3 +159,16 @@ export async function signature({ signer }: Key, signedUser: string): Promise<Ex
 export async function audited(db: Db, type: AuditRecord['type']): Promise<readonly AuditRecord[]> {
   return (await tail(db, { after: 0, limit: 10_000 })).filter((event) => event.type === type);
 }
+
+/** The same database, and how many questions it was asked through this pool. */
+export function counted(db: Db): { readonly db: Db; readonly asked: () => number } {
+  let questions = 0;
+  const counting = db.withPlugin({
+    transformQuery: ({ node }) => {
+      questions++;
+      return node;
+    },
+    transformResult: async ({ result }) => result,
+  });
+  return { db: counting, asked: () => questions };
+}
