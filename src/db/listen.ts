@@ -50,7 +50,8 @@ async function keep(
 ): Promise<void> {
   let client: pg.Client | undefined = first;
   let pause = 50;
-  while (!signal.aborted) {
+  // A connection that is there is ended, even if the signal fired before this began.
+  while (client !== undefined || !signal.aborted) {
     if (client !== undefined) {
       const why = await untilLost(client, signal);
       if (signal.aborted) break;

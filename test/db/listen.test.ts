@@ -37,3 +37,12 @@ test('a first connection that fails is an error', async () => {
     listen(t.url.replace('sallyport_app', 'stranger'), ['x'], listening, silent, new AbortController().signal),
   ).rejects.toMatchObject({ code: 'db.unreachable' });
 });
+
+test('a signal that fired while the connection was made ends it', async () => {
+  await using t = await testDatabase();
+  await using admin = await openDatabase(t.adminUrl, {}, silent);
+  await listen(t.url, ['x'], { onEvent: () => {}, onReconnected: () => {} }, silent, AbortSignal.abort());
+  const left = sql<{ n: number }>`SELECT count(*) AS n FROM pg_stat_activity
+    WHERE application_name = 'sallyport listen' AND datname = current_database()`;
+  await expect.poll(async () => (await left.execute(admin)).rows[0]?.n).toBe(0);
+});
