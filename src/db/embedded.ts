@@ -168,12 +168,17 @@ async function watch(
 ): Promise<EmbeddedDatabase> {
   let asked = false;
   const gone = untilGone(pid, child);
-  const exited = gone.then((exit) => ({ expected: asked, ...exit }));
+  let ended = false;
+  const exited = gone.then((exit) => {
+    ended = true;
+    return { expected: asked, ...exit };
+  });
   const url = (role: string, database: string): string =>
     `postgres://${role}@localhost/${database}?host=${encodeURIComponent(run)}`;
   const stop = async (): Promise<void> => {
     asked = true;
-    send(pid, 'SIGINT');
+    // Once it is gone its number may be somebody else's.
+    if (!ended) send(pid, 'SIGINT');
     const impatient = setTimeout(() => send(pid, 'SIGQUIT'), 30_000);
     await gone;
     clearTimeout(impatient);
@@ -211,9 +216,10 @@ export async function prepareDatabase(adminUrl: string, name: string, template =
       if (rowCount === 0) await client.query(`CREATE ROLE ${role} LOGIN`);
     }
     const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
-    if (rowCount !== 0) return;
     const id = client.escapeIdentifier(name);
-    await client.query(`CREATE DATABASE ${id} OWNER ${ownerRole} TEMPLATE ${client.escapeIdentifier(template)}`);
+    if (rowCount === 0)
+      await client.query(`CREATE DATABASE ${id} OWNER ${ownerRole} TEMPLATE ${client.escapeIdentifier(template)}`);
+    // Every time: who was cut off after the first of these three would have a database that nobody may enter, or anybody.
     await client.query(`REVOKE ALL ON DATABASE ${id} FROM PUBLIC`);
     await client.query(`GRANT CONNECT ON DATABASE ${id} TO ${appRole}`);
   } finally {

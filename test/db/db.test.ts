@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { silent } from '../../src/base/log.ts';
 import { beforeCommit, inTransaction, openDatabase } from '../../src/db/db.ts';
+import { prepareDatabase } from '../../src/db/embedded.ts';
 import { testDatabase } from '../support/database.ts';
 
 test('a bigint is a number, bytes are a Buffer, a time is a Date, a day is text', async () => {
@@ -84,4 +85,16 @@ test('what waits for the end of a transaction runs last, and can still fail it',
   });
   await expect(failing).rejects.toThrow('no');
   expect((await sql`SELECT words FROM note`.execute(t.db)).rows).toEqual([{ words: 'kept' }]);
+});
+
+test('a database that was made and got no rights before the power went gets them at the next start', async () => {
+  await using t = await testDatabase();
+  const admin = await t.admin();
+  const name = new URL(t.adminUrl).pathname.slice(1);
+  await sql`REVOKE ALL ON DATABASE ${sql.id(name)} FROM sallyport_app`.execute(admin);
+  await sql`GRANT CONNECT, TEMPORARY ON DATABASE ${sql.id(name)} TO PUBLIC`.execute(admin);
+  await prepareDatabase(t.adminUrl, name);
+  const { rows } = await sql`SELECT has_database_privilege('sallyport_app', current_database(), 'CONNECT') AS app,
+    has_database_privilege('public', current_database(), 'CONNECT') AS everybody`.execute(admin);
+  expect(rows).toEqual([{ app: true, everybody: false }]);
 });
