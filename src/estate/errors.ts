@@ -4,7 +4,7 @@ import { defineErrors, SallyportError } from '../base/errors.ts';
 export const estateErrors = defineErrors({
   'estate.target-unknown': {
     meaning: 'there is no such target',
-    remedy: 'sallyport ls targets shows the names',
+    remedy: 'sallyport target ls shows the names',
   },
   'estate.target-invalid': {
     meaning: 'a target cannot be like that',
@@ -16,7 +16,7 @@ export const estateErrors = defineErrors({
   },
   'estate.hostkey-unknown': {
     meaning: 'this service has no such host key',
-    remedy: 'sallyport target show lists the keys that were seen, with fingerprints',
+    remedy: 'sallyport target trust shows the keys that were seen, with fingerprints',
   },
 });
 

@@ -1,6 +1,6 @@
 /**
- * Changing one person: password, keys, second factor's removal, disabling, unlocking. Each is audited in its own
- * transaction and tells whoever watches running sessions. The last administrator cannot be shut out.
+ * Changing one person: password, keys, disabling, unlocking. Each is audited in the transaction that makes it; disabling
+ * tells whoever watches running sessions. The last administrator cannot be shut out.
  */
 import { sql } from 'kysely';
 import { type Actor, record } from '../audit/audit.ts';

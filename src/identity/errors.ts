@@ -7,7 +7,7 @@ import { defineErrors, SallyportError } from '../base/errors.ts';
 export const identityErrors = defineErrors({
   'identity.user-unknown': {
     meaning: 'there is no such user',
-    remedy: 'sallyport ls users shows the names',
+    remedy: 'sallyport user ls shows the names',
   },
   'identity.user-invalid': {
     meaning: 'a user cannot be like that',
