@@ -30,5 +30,4 @@ export {
   sessionsInProgress,
   type SessionRecord,
   type OpenRequest,
-  setRecording,
 } from './sessions.ts';

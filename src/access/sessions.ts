@@ -56,7 +56,6 @@ export type SessionRecord =
 
 export interface OpenRequest {
   readonly gate: GateId;
-  /** May also be given later, with `setRecording`. */
   readonly recording?: RecordingId;
 }
 
@@ -106,11 +105,6 @@ export function openSession(
     });
     return sessionOf(row);
   });
-}
-
-/** Notes which recording is this session's. */
-export async function setRecording(db: Db | Tx, id: SessionId, recording: RecordingId): Promise<void> {
-  await db.updateTable('session').set({ recording_id: recording }).where('id', '=', id).execute();
 }
 
 /**

@@ -45,7 +45,7 @@ export {
   submitFactor,
   type Verdict,
 } from './login.ts';
-export { isRole, mayDo, type Right, rights, rightsOf, type Role, roles } from './rights.ts';
+export { mayDo, type Right, rights, rightsOf, type Role, roles } from './rights.ts';
 export { enrolTotp, removeTotp, type Sealer } from './totp.ts';
 export {
   barOf,

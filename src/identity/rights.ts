@@ -51,7 +51,3 @@ export const rightsOf: Readonly<Record<Role, readonly Right[]>> = {
 export function mayDo(who: { readonly roles: readonly Role[] }, right: Right): boolean {
   return who.roles.some((role) => rightsOf[role].includes(right));
 }
-
-export function isRole(text: string): text is Role {
-  return (roles as readonly string[]).includes(text);
-}

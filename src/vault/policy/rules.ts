@@ -6,8 +6,6 @@
 export const uppercase = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 export const lowercase = 'abcdefghijklmnopqrstuvwxyz';
 export const digits = '0123456789';
-/** The special characters of every template. */
-export const usualSpecials = '!@#$%^&*()_+-=[]{}|;:,.<>?';
 
 /** How many characters of a class: null forbids the class, 0 allows it, n asks for at least n. */
 export type Minimum = number | null;
