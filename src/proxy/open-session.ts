@@ -6,6 +6,8 @@ import { ProxyError } from './errors.ts';
 import type { Place } from './place.ts';
 import type { Front, Outcome } from './session.ts';
 
+const longestTimer = 2 ** 31 - 1;
+
 export interface Session extends AsyncDisposable {
   readonly id: string;
   readonly recording: string;
@@ -69,12 +71,10 @@ export async function openSession(
   return session;
 }
 
-/** Ends the session when its time is over. Timers reach 24 days; anything longer is renewed by whoever extends it. */
-function endAt(until: number, now: number, own: AbortController): NodeJS.Timeout {
-  const timer = setTimeout(
-    () => own.abort(new ProxyError('proxy.time-over')),
-    Math.min(Math.max(until - now, 0), 2 ** 31 - 1),
-  );
+/** Ends the session when its time is over. Timers reach 24 days; a later end comes from the keeper, which looks by itself. */
+function endAt(until: number, now: number, own: AbortController): NodeJS.Timeout | undefined {
+  if (until - now > longestTimer) return undefined;
+  const timer = setTimeout(() => own.abort(new ProxyError('proxy.time-over')), Math.max(until - now, 0));
   timer.unref();
   return timer;
 }

@@ -1,6 +1,7 @@
 /** The story of one session with legs of the test's own: the order of its steps, and each way out of it. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { refuse } from '../../src/base/errors.ts';
+import { openSession } from '../../src/proxy/open-session.ts';
 import { type Front, type Outcome, type Protocol, runSession } from '../../src/proxy/session.ts';
 import { authorization, type Stage, stage } from './stage.ts';
 
@@ -264,6 +265,20 @@ describe('a kill', () => {
     using it = play({ authorize: () => ({ ...authorization, until: Date.now() + 30 }) }, { splice: hang });
     await runSession(it.protocol, it.place, never);
     expect(endOf(it)).toMatchObject({ outcome: 'signal', detail: 'the time that was granted is over' });
+  });
+
+  test('does not come early where the granted time is longer than a timer can be', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      using it = play();
+      const front = (await it.protocol.answer(never)) as Front;
+      const until = Date.now() + 40 * 24 * 3_600_000;
+      await using session = await openSession(it.place, { ...authorization, until }, front, never);
+      vi.advanceTimersByTime(2 ** 31);
+      expect(session.signal.aborted).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('is not the reason when the client has hung up', async () => {
