@@ -160,10 +160,18 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
       .execute();
     let done = true;
     for (const { id, gate_id, session, outcome, detail } of left) {
-      if (sessions.has(session)) continue;
-      if (!which(gate_id as GateId, false) && !existsSync(join(rooms.spool, id))) continue;
+      const entry = sessions.get(session);
+      // Being finished just now: whether that succeeds is seen when this is tried again.
+      if (entry?.ending !== undefined) {
+        done = false;
+        continue;
+      }
+      // Its gate lives and will say again that it has ended.
+      if (entry !== undefined && !which(gate_id as GateId, true)) continue;
+      if (entry === undefined && !which(gate_id as GateId, false) && !existsSync(join(rooms.spool, id))) continue;
       const sealing = sealRecording(db, id, sealOptions(detail || (outcome ?? 'its session is over')), signal);
-      done = (await tried(session, sealing)) && done;
+      if (await tried(session, sealing)) sessions.delete(session);
+      else done = false;
     }
     return done;
   }

@@ -14,10 +14,17 @@ import {
 import { KeeperError } from '../errors.ts';
 import type { Rooms } from '../rooms.ts';
 
+/** How long an on-demand change waits for one that is under way, and how often it asks again, in milliseconds. */
+const patienceMs = 30_000;
+const lookAgainMs = 1000;
+
 type Names = 'rotation.rotate' | 'rotation.verify' | 'rotation.history' | 'account.store' | 'account.list';
 
-export function rotationAnswers(rooms: Pick<Rooms, 'db' | 'rotation'>, actor: Actor): Pick<RouteAnswers, Names> {
-  const { db, rotation } = rooms;
+export function rotationAnswers(
+  rooms: Pick<Rooms, 'clock' | 'db' | 'rotation'>,
+  actor: Actor,
+): Pick<RouteAnswers, Names> {
+  const { clock, db, rotation } = rooms;
 
   async function named(label: string): Promise<Account> {
     const account = await accountNamed(db, label);
@@ -28,9 +35,14 @@ export function rotationAnswers(rooms: Pick<Rooms, 'db' | 'rotation'>, actor: Ac
   return {
     'rotation.rotate': async (fields, _part, signal) => {
       const account = await named(fields.account);
-      const result = await rotation.rotate(account.id, 'on-demand', actor, signal);
-      if (isRefusal(result)) return result;
-      return { account: account.label, ...result };
+      // Whoever asks while a session's end is changing it just now wants his own change after that one.
+      const late = clock.now() + patienceMs;
+      for (;;) {
+        const result = await rotation.rotate(account.id, 'on-demand', actor, signal);
+        if (!isRefusal(result)) return { account: account.label, ...result };
+        if (result.code !== 'rotation.changing' || clock.now() > late) return result;
+        await clock.sleep(lookAgainMs, signal);
+      }
     },
     'rotation.verify': async (fields, _part, signal) => {
       const account = await named(fields.account);
