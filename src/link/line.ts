@@ -103,7 +103,8 @@ export class Line implements AsyncDisposable {
         this.#stream.destroy();
         return;
       }
-      // The body has copies of its byte strings, which their takers zero; here no second one stays behind.
+      // The body has copies of its byte strings, which their takers zero. Here no second one stays behind, but of a frame
+      // that came in pieces: those are left to the garbage collector.
       this.#buffer.fill(0, 0, this.#buffer.length - decoded.rest.length);
       this.#buffer = decoded.rest;
       try {
