@@ -23,7 +23,7 @@ export async function settlePending(
 ): Promise<readonly RotationResult[]> {
   const { facts, fold } = await foldOf(context.db, subject.account.id);
   const results: RotationResult[] = [];
-  for (const fact of facts.randomizations) {
+  for (const fact of [...facts.randomizations].sort((a, b) => a.createdAt - b.createdAt)) {
     if (fold.status.get(fact.sigkey) !== 'P' || fact.node !== context.node) continue;
     const answer = {
       said: 'uncertain',
