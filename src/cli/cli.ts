@@ -1,7 +1,7 @@
 /**
  * The command line. Every command but `start` is one or two calls of the contract over the keeper's socket; what it
  * prints is for people, or JSON with `-o json`. Exit codes: 0 ok, 1 internal, 2 usage, 3 not authenticated, 4 denied,
- * 5 pending approval, 6 not found, 7 conflict.
+ * 5 pending approval, 6 not found, 7 conflict, 130 interrupted.
  */
 import { Command, CommanderError, Option } from 'commander';
 import { codeOf, SallyportError, wordsOf } from '../base/errors.ts';
@@ -65,7 +65,8 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     return Number(process.exitCode ?? exitCodes.ok);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    if (interrupted.signal.aborted) return exitCodes.ok;
+    // What was asked for may be going on: only who looks at the outcome knows it.
+    if (interrupted.signal.aborted) return exitCodes.interrupted;
     return complain(error);
   }
 }

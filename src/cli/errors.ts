@@ -30,11 +30,13 @@ export const exitCodes = {
   pending: 5,
   notFound: 6,
   conflict: 7,
+  /** By Ctrl-C, as shells say it. */
+  interrupted: 130,
 } as const;
 
 /** What is not named here is internal. Codes of other rooms stand here as text; a test holds them against the catalogues. */
 export const codesOf: Readonly<
-  Record<Exclude<keyof typeof exitCodes, 'ok' | 'internal' | 'pending'>, readonly string[]>
+  Record<Exclude<keyof typeof exitCodes, 'ok' | 'internal' | 'pending' | 'interrupted'>, readonly string[]>
 > = {
   usage: [
     ...Object.keys(cliErrors),

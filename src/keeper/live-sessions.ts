@@ -329,7 +329,7 @@ function auditEventOf(event: Event, row: SessionRecord): Parameters<typeof recor
       return {
         type: 'session.channel.refused',
         about,
-        details: { channel, kind: what, code: 'access.not-granted', reason },
+        details: { channel, kind: what, code: 'keeper.not-allowed', reason },
       };
     }
     case 'file.transferred': {

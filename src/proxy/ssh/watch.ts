@@ -6,7 +6,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { text } from '../../base/bytes.ts';
-import { wordsOf } from '../../base/errors.ts';
+import { codeOf, wordsOf } from '../../base/errors.ts';
 import { encodeModes, type FileFact, type FileObserver, observeFiles } from '../../protocol/ssh/ssh.ts';
 import { sessionChannel } from '../../recording/format/format.ts';
 import type { Recorder } from '../../recording/recorder.ts';
@@ -43,6 +43,8 @@ export interface ChannelWatcher extends Watcher {
   settled(): Promise<void>;
 }
 
+const tellAgainMs = 200;
+
 export function watchChannels(session: Session, recorder: Recorder, place: Place): ChannelWatcher {
   const watched = new Map<number, Watched>();
   const { clock, keeper, log } = place;
@@ -54,13 +56,26 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
   function tell(event: KeeperEvent): void {
     waiting++;
     told = told.then(async () => {
-      try {
-        await keeper['session.event']({ session: session.id, event }, AbortSignal.timeout(30_000));
-      } catch (error) {
-        log.warn({ session: session.id, event: event.type, reason: wordsOf(error) }, 'an event could not be told');
-      }
+      await tellUntilKnown(event);
       if (waiting-- === maxWaiting + 1) for (const listener of drained) listener();
     });
+  }
+
+  /** Again while the keeper is away and may come back; an event told twice is better than one that is missing. */
+  async function tellUntilKnown(event: KeeperEvent): Promise<void> {
+    const late = AbortSignal.timeout(place.comebackMs);
+    for (;;) {
+      try {
+        await keeper['session.event']({ session: session.id, event }, late);
+        return;
+      } catch (error) {
+        if (late.aborted || codeOf(error) !== 'link.lost') {
+          log.warn({ session: session.id, event: event.type, reason: wordsOf(error) }, 'an event could not be told');
+          return;
+        }
+        await clock.sleep(tellAgainMs, late).catch(() => {});
+      }
+    }
   }
 
   function of(channel: Channel): Watched {
