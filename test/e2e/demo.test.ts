@@ -1,5 +1,5 @@
 /** `npm run demo` as a newcomer sees it: what it proves, what it notices when something is wrong, and what it leaves. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
@@ -28,6 +28,17 @@ async function runDemo(...flags: string[]): Promise<Ran & { readonly proof: unkn
   await using tmp = await ownTmp();
   const ran = await run([...demo, '--once', ...flags], { env: environment(tmp.path), cwd: root });
   return { ...ran, proof: proofOf(ran.stdout), left: readdirSync(tmp.path) };
+}
+
+/** A demo that a failed test leaves behind would keep the run from ending. */
+function endedWithTheTest(child: ChildProcess): AsyncDisposable {
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      process.kill(-(child.pid ?? 0), 'SIGTERM');
+      await once(child, 'exit');
+    },
+  };
 }
 
 function proofOf(stdout: string): unknown {
@@ -94,6 +105,7 @@ describe.runIf(fullMachines)('the demo', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
     });
+    await using _ = endedWithTheTest(child);
     const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
     let said = '';
     await new Promise<void>((resolve, reject) => {
@@ -138,6 +150,7 @@ describe.runIf(fullMachines)('the demo', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
     });
+    await using _ = endedWithTheTest(child);
     const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
     await new Promise<void>((resolve) => {
       let said = '';
