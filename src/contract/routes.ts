@@ -170,7 +170,12 @@ export const routes = {
     Type.Object({ recording: Text }, { additionalProperties: false }),
     Type.Object({ ok: Type.Boolean(), state: Text, blocks: Type.Integer(), problem: Type.Optional(Text) }),
   ),
-  'rotation.rotate': change('rotation.run', byAccount, Verdict),
+  /** `wait`: for a change that is under way to end, half a minute at most, before this one is made. */
+  'rotation.rotate': change(
+    'rotation.run',
+    Type.Object({ account: Text, wait: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+    Verdict,
+  ),
   'rotation.verify': change('rotation.run', byAccount, Verdict),
   'rotation.history': view(
     'rotation.view',

@@ -88,7 +88,7 @@ Sallyport stays up until you press Ctrl-C. In another terminal, in this folder:
   ${cli} recordings
   ${cli} play ${findings.recording}
   ${cli} history ${stage.account}
-  ${cli} rotate ${stage.account}
+  ${cli} rotate --wait ${stage.account}
   ${cli} audit tail
 
 Everything is in ${home} and goes away at the end.${fullMachines ? '' : '\n(As an ordinary user the target is an sshd of yours, with a key. As root it is a machine with accounts of its own.)'}`);

@@ -1,5 +1,6 @@
 /** `rotate`, `verify`, `history`: what an account's credential is, was and may be. */
 import type { Command } from 'commander';
+import type { Reply } from '../../contract/contract.ts';
 import type { Caller } from '../caller.ts';
 import { exitCodes } from '../errors.ts';
 import { plain, print, printOne, table } from '../output.ts';
@@ -8,11 +9,18 @@ export function rotationCommands(program: Command, with_: () => Caller): void {
   program
     .command('rotate <account>')
     .description('change the credential on the target now, and prove the new one by a login')
-    .action(async (account: string) => verdict(with_(), 'rotation.rotate', account, 'confirmed'));
+    .option('--wait', 'let a change that is under way end first')
+    .action(async (account: string, options: { wait?: boolean }) => {
+      const here = with_();
+      judge(here, account, await here.call('rotation.rotate', { account, wait: options.wait ?? false }), 'confirmed');
+    });
   program
     .command('verify <account>')
     .description('try the stored credential at the target')
-    .action(async (account: string) => verdict(with_(), 'rotation.verify', account, 'accepted'));
+    .action(async (account: string) => {
+      const here = with_();
+      judge(here, account, await here.call('rotation.verify', { account }), 'accepted');
+    });
   program
     .command('history <account>')
     .description('every value that the credential has had or may have had; never the values themselves')
@@ -30,13 +38,8 @@ export function rotationCommands(program: Command, with_: () => Caller): void {
     });
 }
 
-async function verdict(
-  here: Caller,
-  route: 'rotation.rotate' | 'rotation.verify',
-  account: string,
-  good: string,
-): Promise<void> {
-  const answer = await here.call(route, { account });
+/** Prints what became of it, and lets the exit code say so: uncertain is neither success nor failure. */
+function judge(here: Caller, account: string, answer: Reply<'rotation.rotate'>, good: string): void {
   printOne(
     answer,
     `${account}: ${answer.status}${answer.words ? `, ${plain(answer.words)}` : ''}${answer.remedy ? `\n${plain(answer.remedy)}` : ''}`,

@@ -35,12 +35,11 @@ export function rotationAnswers(
   return {
     'rotation.rotate': async (fields, _part, signal) => {
       const account = await named(fields.account);
-      // Whoever asks while a session's end is changing it just now wants his own change after that one.
-      const late = clock.now() + patienceMs;
+      const late = clock.now() + (fields.wait === true ? patienceMs : 0);
       for (;;) {
         const result = await rotation.rotate(account.id, 'on-demand', actor, signal);
         if (!isRefusal(result)) return { account: account.label, ...result };
-        if (result.code !== 'rotation.changing' || clock.now() > late) return result;
+        if (result.code !== 'rotation.changing' || clock.now() >= late) return result;
         await clock.sleep(lookAgainMs, signal);
       }
     },
