@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { refuse } from '../../../src/base/errors.ts';
+import { LinkError } from '../../../src/link/errors.ts';
 import type { AuthorizationAnswer } from '../../../src/link/link.ts';
 import { Relay } from '../../../src/proxy/ssh/relay.ts';
 import { watchChannels } from '../../../src/proxy/ssh/watch.ts';
@@ -180,6 +181,20 @@ test('a channel in which nothing happened is closed in the recording as well', (
     'stream',
     'channel-close',
   ]);
+});
+
+test('an event is told again when the keeper that was lost has come back, and in its place', async () => {
+  let away = 2;
+  const answer = (): null => {
+    if (away-- > 0) throw new LinkError('link.lost');
+    return null;
+  };
+  using it = watching({}, stage({ 'session.event': answer }));
+  it.relay.fromClient(exec(10, 'first'));
+  it.relay.fromClient(global('tcpip-forward'));
+  await it.watcher.settled();
+  const types = it.told().map((event) => (event as { type: string }).type);
+  expect(types).toEqual(['channel.opened', 'channel.opened', 'channel.opened', 'channel.refused']);
 });
 
 test('a keeper that cannot be told holds nothing up', async () => {
