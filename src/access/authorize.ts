@@ -8,7 +8,7 @@ import type { GrantId, Id, TargetId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
 import type { Db } from '../db/db.ts';
 import {
-  type Protocol,
+  type SessionProtocol,
   type Service,
   serviceFor,
   type Target,
@@ -29,7 +29,7 @@ export interface Destination {
   readonly account?: string;
   /** A service's name, where a target has several. */
   readonly service?: string;
-  readonly protocol: Protocol;
+  readonly protocol: SessionProtocol;
 }
 
 /** INVARIANT: made only by `authorize`, for what a grant allowed at `at`. Opens one session. */
@@ -39,7 +39,7 @@ class GrantedAuthorization {
   readonly id: Id<'authorization'> = newId();
   readonly identity: Identity;
   readonly target: Target;
-  readonly service: Service;
+  readonly service: Service & { readonly protocol: SessionProtocol };
   readonly account: Account;
   readonly subprotocols: readonly string[];
   readonly recordContent: boolean;
@@ -82,7 +82,7 @@ export type AccessRefusal = Refusal<'access.refused' | 'access.password-change-n
 type Allowed = Extract<Decision, { allowed: true }>;
 interface Place {
   readonly target: Target;
-  readonly service: Service;
+  readonly service: Service & { readonly protocol: SessionProtocol };
 }
 
 /** Decides at `now` (ms). The refusal's words may be shown to the person; they do not tell forbidden from unknown. */
@@ -168,12 +168,12 @@ export async function explain(
 
 interface Facts {
   readonly target: Target | undefined;
-  readonly service: Service | undefined;
+  readonly service: (Service & { readonly protocol: SessionProtocol }) | undefined;
   /** The accounts of the target that the wish could mean. */
   readonly wanted: readonly Account[];
   readonly targetGroups: readonly TargetGroupId[];
   readonly grants: readonly Grant[];
-  readonly protocol: Protocol;
+  readonly protocol: SessionProtocol;
 }
 
 const nowhere = newId<TargetId>();

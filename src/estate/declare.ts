@@ -23,6 +23,8 @@ export interface ServiceDeclaration {
   readonly hostKeyPolicy?: 'strict' | 'first-use';
   /** Public key blobs to trust. Keys that are trusted and not named here stay trusted. */
   readonly hostKeys?: readonly Uint8Array[];
+  /** `tls`, and what its protocol wants to know. Nothing secret. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface TargetDeclaration {
@@ -177,20 +179,35 @@ async function declareServices(
     const have = old?.services.find((service) => service.name === want.name);
     const id = have?.id ?? newId();
     const hostKeyPolicy = want.hostKeyPolicy ?? 'strict';
-    const row = { protocol: want.protocol, port: want.port, host_key_policy: hostKeyPolicy };
+    const settings = sorted(want.settings ?? {});
+    const row = { protocol: want.protocol, port: want.port, host_key_policy: hostKeyPolicy, settings };
     if (have === undefined) {
       await tx
         .insertInto('service')
-        .values({ id, target_id: target, name: want.name, settings: '{}', ...row })
+        .values({ id, target_id: target, name: want.name, ...row })
         .execute();
       differs = true;
-    } else if (have.protocol !== want.protocol || have.port !== want.port || have.hostKeyPolicy !== hostKeyPolicy) {
+    } else if (
+      have.protocol !== want.protocol ||
+      have.port !== want.port ||
+      have.hostKeyPolicy !== hostKeyPolicy ||
+      sorted(have.settings) !== settings
+    ) {
       await tx.updateTable('service').set(row).where('id', '=', id).execute();
       differs = true;
     }
     for (const blob of want.hostKeys ?? []) if (await trustHostKey(tx, id, blob, actor)) differs = true;
   }
   return differs;
+}
+
+/** JSON with sorted names, because jsonb gives names back in an order of its own. */
+function sorted(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
 }
 
 async function recordGroup(tx: Tx, change: Change, actor: Actor): Promise<void> {

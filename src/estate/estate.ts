@@ -27,6 +27,7 @@ export {
   type Service,
   serviceFor,
   type ServiceId,
+  type SessionProtocol,
   type Target,
   targetById,
   type TargetGroup,

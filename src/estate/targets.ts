@@ -7,7 +7,10 @@ import type { Tables } from '../db/tables.ts';
 export type ServiceId = Id<'service'>;
 export type TargetGroupId = Id<'target-group'>;
 export type Platform = Tables['target']['platform'];
-export type Protocol = 'ssh' | 'rdp';
+/** How a service is spoken to. Sessions go to ssh; connectors use them all. */
+export type Protocol = Tables['service']['protocol'];
+/** Those that people's sessions use. */
+export type SessionProtocol = 'ssh' | 'rdp';
 
 /** One protocol on one port of a target. Names are unique within the target; the usual one has the protocol's name. */
 export interface Service {
@@ -51,8 +54,13 @@ export async function targetById(db: Db | Tx, id: TargetId): Promise<Target | un
  * The service of `target` that was asked for by name, or, unnamed, the one whose name is the protocol's, or else the
  * only one of that protocol. Undefined when none or several could be meant.
  */
-export function serviceFor(target: Target, protocol: Protocol, name?: string): Service | undefined {
-  const possible = target.services.filter((service) => service.protocol === protocol);
+export function serviceFor<P extends Protocol>(
+  target: Target,
+  protocol: P,
+  name?: string,
+): (Service & { readonly protocol: P }) | undefined {
+  const speaks = (service: Service): service is Service & { readonly protocol: P } => service.protocol === protocol;
+  const possible = target.services.filter(speaks);
   if (name !== undefined) return possible.find((service) => service.name === name);
   return possible.find((service) => service.name === protocol) ?? (possible.length === 1 ? possible[0] : undefined);
 }

@@ -39,13 +39,26 @@ const When = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2
 const OneOf = <const V extends readonly string[]>(values: V) => Type.Unsafe<V[number]>(Type.Enum([...values]));
 const weekdayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
+/** Every protocol with its usual port. */
+const usualPorts = { ssh: 22, rdp: 3389, telnet: 23, postgres: 5432, mysql: 3306, ldap: 389, ldaps: 636 } as const;
+const protocols = Object.keys(usualPorts) as (keyof typeof usualPorts)[];
+
 const Service = Type.Object(
   {
     name: Optional(ServiceName),
-    protocol: Optional(OneOf(['ssh', 'rdp'])),
+    protocol: Optional(OneOf(protocols)),
     port: Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
     hostKeyPolicy: Optional(OneOf(['strict', 'first-use'])),
     hostKeys: Optional(List(Words)),
+    tls: Optional(
+      Type.Union([
+        Type.Literal('off'),
+        Type.Object({ serverName: Optional(Name), ca: Optional(Type.String({ maxLength: 65_536 })) }, strict),
+      ]),
+    ),
+    database: Optional(Name),
+    realm: Optional(Name),
+    kerberosPort: Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
   },
   strict,
 );
@@ -150,6 +163,9 @@ const File = Type.Object(
             policy: Optional(Name),
             connector: Optional(Type.Union([Type.Null(), Name])),
             admin: Optional(Type.Union([Type.Null(), Name])),
+            via: Optional(Type.Union([Type.Null(), Name])),
+            reconcile: Optional(Type.Union([Type.Null(), Name])),
+            autoReconcile: Optional(Type.Boolean()),
             rotateAfterSession: Optional(Type.Boolean()),
             settings: Optional(Type.Record(Type.String(), Type.Unknown())),
           },
@@ -247,13 +263,16 @@ function targetOf(target: Item<'targets'>, fail: (words: string) => Error): Targ
   return {
     ...target,
     platform: target.platform ?? 'linux',
-    services: (target.services ?? [{}]).map(({ hostKeys, ...service }) => {
+    services: (target.services ?? [{}]).map(({ hostKeys, hostKeyPolicy, ...service }) => {
       const protocol = service.protocol ?? 'ssh';
+      const { tls, database, realm, kerberosPort } = service;
       return {
-        ...service,
+        ...(hostKeyPolicy === undefined ? {} : { hostKeyPolicy }),
+        // Only what was said: an empty place and none are the same.
+        settings: JSON.parse(JSON.stringify({ tls, database, realm, kerberosPort })) as Record<string, unknown>,
         protocol,
         name: service.name ?? protocol,
-        port: service.port ?? (protocol === 'ssh' ? 22 : 3389),
+        port: service.port ?? usualPorts[protocol],
         hostKeys: (hostKeys ?? []).map((line) => {
           // A line of ssh-keyscan begins with the host's name, which stands where options would.
           const parsed = parseKeyLine(line);

@@ -1,126 +1,20 @@
 /**
- * Accounts: which login on which target, how it is kept and by whose rights it is changed. Written `root@web-01`.
- * An account is never deleted: `removed` takes it out of use and keeps its history; declaring it again brings it back.
+ * Declaring accounts: the same list twice changes nothing. An account is never deleted: `removed` takes it out of use and
+ * keeps its history; declaring it again brings it back.
  */
 import { type Actor, record } from '../audit/audit.ts';
-import type { AccountId, PolicyId, Sigkey, TargetId } from '../base/ids.ts';
-import { newId } from '../base/new-id.ts';
-import type { Db, Tx } from '../db/db.ts';
+import type { AccountId, PolicyId, TargetId } from '../base/ids.ts';
+import type { Tx } from '../db/db.ts';
+import { type Account, type AccountDeclaration, accountIdOf, accountsOf, splitAccountLabel } from './account.ts';
+import { declareReferences, noReferences } from './account-references.ts';
 import type { Change } from './change.ts';
-import { type CredentialKind, type RotationClass, rotationClass } from './credential.ts';
+import type { CredentialKind } from './credential.ts';
 import { VaultError } from './errors.ts';
-
-export interface Account {
-  readonly id: AccountId;
-  readonly name: string;
-  readonly target: { readonly id: TargetId; readonly name: string };
-  /** `root@web-01`. */
-  readonly label: string;
-  readonly kind: CredentialKind;
-  readonly rotationClass: RotationClass;
-  /** The connector that changes it; null means nobody does. */
-  readonly connector: string | null;
-  readonly policyId: PolicyId;
-  /** The account by whose rights this one is changed; null means by its own. */
-  readonly adminAccountId: AccountId | null;
-  readonly rotateAfterSession: boolean;
-  /** The connector's own parameters; the connector checks them. */
-  readonly settings: Readonly<Record<string, unknown>>;
-  readonly createdAt: Date;
-  /** Null: "No password recorded yet". */
-  readonly current: Sigkey | null;
-}
-
-export interface AccountDeclaration {
-  /** `root@web-01`; the target must be declared. */
-  readonly name: string;
-  readonly kind: CredentialKind;
-  readonly connector?: string | null;
-  /** A policy's name; `Standard` unless told. */
-  readonly policy?: string;
-  /** Another account's label. */
-  readonly admin?: string | null;
-  readonly rotateAfterSession?: boolean;
-  readonly settings?: Readonly<Record<string, unknown>>;
-}
 
 export interface DeclareOptions {
   readonly actor: Actor;
   /** Also removes what is there and not declared. */
   readonly prune: boolean;
-}
-
-/** The two names of a label, parted at the last `@`; undefined if one of them is missing. */
-export function splitAccountLabel(label: string): { account: string; target: string } | undefined {
-  const at = label.lastIndexOf('@');
-  return at > 0 && at < label.length - 1 ? { account: label.slice(0, at), target: label.slice(at + 1) } : undefined;
-}
-
-function selectAccounts(db: Db | Tx) {
-  return db
-    .selectFrom('account')
-    .innerJoin('target', 'target.id', 'account.target_id')
-    .leftJoin('account_current', 'account_current.account_id', 'account.id')
-    .where('account.removed_at', 'is', null)
-    .select([
-      'account.id',
-      'account.name',
-      'account.kind',
-      'account.connector',
-      'account.policy_id',
-      'account.admin_account_id',
-      'account.rotate_after_session',
-      'account.settings',
-      'account.created_at',
-      'target.id as target_id',
-      'target.name as target_name',
-      'account_current.sigkey as current',
-    ]);
-}
-
-type AccountRow = Awaited<ReturnType<ReturnType<typeof selectAccounts>['execute']>>[number];
-
-function accountOf(row: AccountRow): Account {
-  return {
-    id: row.id,
-    name: row.name,
-    target: { id: row.target_id, name: row.target_name },
-    label: `${row.name}@${row.target_name}`,
-    kind: row.kind,
-    rotationClass: rotationClass[row.kind],
-    connector: row.connector,
-    policyId: row.policy_id,
-    adminAccountId: row.admin_account_id,
-    rotateAfterSession: row.rotate_after_session,
-    settings: row.settings,
-    createdAt: row.created_at,
-    current: row.current,
-  };
-}
-
-/** The account, or undefined if there is none or it was removed. */
-export async function accountById(db: Db | Tx, id: AccountId): Promise<Account | undefined> {
-  const row = await selectAccounts(db).where('account.id', '=', id).executeTakeFirst();
-  return row && accountOf(row);
-}
-
-/** The account written `root@web-01`, or undefined. */
-export async function accountNamed(db: Db | Tx, label: string): Promise<Account | undefined> {
-  const names = splitAccountLabel(label);
-  if (names === undefined) return undefined;
-  const row = await selectAccounts(db)
-    .where('account.name', '=', names.account)
-    .where('target.name', '=', names.target)
-    .executeTakeFirst();
-  return row && accountOf(row);
-}
-
-/** The accounts of one target, or all of them, by name. */
-export async function accountsOf(db: Db | Tx, target?: TargetId): Promise<Account[]> {
-  const all = selectAccounts(db);
-  const some = target === undefined ? all : all.where('account.target_id', '=', target);
-  const rows = await some.orderBy('target.name').orderBy('account.name').execute();
-  return rows.map(accountOf);
 }
 
 /**
@@ -142,7 +36,7 @@ export async function declareAccounts(
     changes.push(await declareOne(tx, declaration, before.get(declaration.name), actor));
   }
   // The admin may be declared later in the list than the account it changes.
-  for (const declaration of desired) await declareAdmin(tx, declaration, changes, actor);
+  for (const declaration of desired) await declareReferences(tx, declaration, changes, actor);
   if (!prune) return changes;
   for (const account of before.values()) {
     if (declared.has(account.label)) continue;
@@ -175,6 +69,7 @@ async function declareOne(
     connector: declaration.connector ?? null,
     policy: declaration.policy ?? 'Standard',
     rotateAfterSession: declaration.rotateAfterSession ?? false,
+    autoReconcile: declaration.autoReconcile ?? false,
     settings: declaration.settings ?? {},
   };
   const policy = await tx.selectFrom('policy').select('id').where('name', '=', wished.policy).executeTakeFirst();
@@ -184,6 +79,7 @@ async function declareOne(
     connector: wished.connector,
     policy_id: policy.id,
     rotate_after_session: wished.rotateAfterSession,
+    auto_reconcile: wished.autoReconcile,
     settings: JSON.stringify(wished.settings),
   };
   if (before === undefined) {
@@ -193,7 +89,7 @@ async function declareOne(
     return { object, name: label, change: 'created' };
   }
   const was = { ...before, policy: await policyName(tx, before.policyId) };
-  const fields = (['kind', 'connector', 'policy', 'rotateAfterSession', 'settings'] as const).filter(
+  const fields = (['kind', 'connector', 'policy', 'rotateAfterSession', 'autoReconcile', 'settings'] as const).filter(
     (field) => sorted(was[field]) !== sorted(wished[field]),
   );
   if (fields.length === 0) return { object, name: label, change: 'same' };
@@ -221,6 +117,7 @@ async function createOrRevive(
     connector: string | null;
     policy_id: PolicyId;
     rotate_after_session: boolean;
+    auto_reconcile: boolean;
     settings: string;
   },
 ): Promise<AccountId> {
@@ -231,13 +128,13 @@ async function createOrRevive(
     .where('name', '=', name)
     .executeTakeFirst();
   if (removed === undefined) {
-    const id = newId<AccountId>();
+    const id = accountIdOf(name, target.name);
     const fresh = {
       id,
       target_id: target.id,
       target_name: target.name,
       name,
-      admin_account_id: null,
+      ...noReferences,
       removed_at: null,
     };
     await tx
@@ -249,7 +146,7 @@ async function createOrRevive(
   if (removed.kind !== row.kind) await refuseKindChange(tx, removed.id, `${name}@${target.name}`);
   await tx
     .updateTable('account')
-    .set({ ...row, target_name: target.name, admin_account_id: null, removed_at: null, changed_at: new Date() })
+    .set({ ...row, ...noReferences, target_name: target.name, removed_at: null, changed_at: new Date() })
     .where('id', '=', removed.id)
     .execute();
   return removed.id;
@@ -259,31 +156,6 @@ async function createOrRevive(
 async function refuseKindChange(tx: Tx, account: AccountId, label: string): Promise<void> {
   const versions = tx.selectFrom('credential_version').select('sigkey').where('account_id', '=', account);
   if ((await versions.executeTakeFirst()) !== undefined) throw new VaultError('vault.account-kind-fixed', label);
-}
-
-async function declareAdmin(tx: Tx, declaration: AccountDeclaration, changes: Change[], actor: Actor): Promise<void> {
-  const account = await accountNamed(tx, declaration.name);
-  if (account === undefined) throw new VaultError('vault.account-unknown', declaration.name);
-  const admin = declaration.admin == null ? undefined : await accountNamed(tx, declaration.admin);
-  if (admin === undefined && declaration.admin != null)
-    throw new VaultError('vault.account-unknown', `${declaration.admin}, the admin of ${declaration.name}`);
-  if (admin?.id === account.id) throw new VaultError('vault.account-invalid', `${account.label} is its own admin`);
-  const wished = admin?.id ?? null;
-  if (wished === account.adminAccountId) return;
-  await tx
-    .updateTable('account')
-    .set({ admin_account_id: wished, changed_at: new Date() })
-    .where('id', '=', account.id)
-    .execute();
-  const at = changes.findIndex((change) => change.name === account.label);
-  const change = changes[at];
-  if (change === undefined || change.change === 'created') return;
-  changes[at] = { ...change, change: 'changed', fields: [...(change.fields ?? []), 'admin'] };
-  await record(tx, actor, {
-    type: 'vault.account.changed',
-    about: { account: account.id, target: account.target.id },
-    details: { name: account.label, after: { admin: declaration.admin ?? null } },
-  });
 }
 
 async function policyName(tx: Tx, id: PolicyId): Promise<string> {

@@ -32,10 +32,9 @@ export {
   accountById,
   accountNamed,
   accountsOf,
-  type DeclareOptions,
-  declareAccounts,
   splitAccountLabel,
-} from './accounts.ts';
+} from './account.ts';
+export { type DeclareOptions, declareAccounts } from './accounts.ts';
 export {
   type Credential,
   type CredentialKind,

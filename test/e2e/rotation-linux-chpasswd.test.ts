@@ -5,7 +5,7 @@ import { Secret } from '../../src/base/secret.ts';
 import { linuxChpasswd } from '../../src/rotation/connectors/linux-chpasswd.ts';
 import { fullMachines, type Machine } from '../lab/machine.ts';
 import { conformance, type Value } from '../rotation/connectors/conformance.ts';
-import { accountsMachine, ask, password, passwords, placeOf, work } from '../rotation/connectors/machine.ts';
+import { accountsMachine, ask, password, passwords, placeOf, sshBench, work } from '../rotation/connectors/machine.ts';
 
 describe.runIf(fullMachines)('linux-chpasswd', () => {
   let machine: Machine;
@@ -24,15 +24,20 @@ describe.runIf(fullMachines)('linux-chpasswd', () => {
   };
   const connector = 'linux-chpasswd';
   const verify = (user: string, credential: ReturnType<typeof password>) =>
-    ask({ connector, operation: 'verify', place: placeOf(machine), login: { user, credential } });
+    ask({
+      connector,
+      operation: 'verify',
+      task: { place: placeOf(machine), account: user, settings: {} },
+      login: { user, credential },
+    });
 
   conformance({
+    ...sshBench(() => machine),
     connector,
-    machine: () => machine,
     draw: async () => value(`Drawn-${randomBytes(9).toString('base64url')}`),
-    plant: async (user) => {
+    plant: async () => {
       const text = `Planted-${randomBytes(9).toString('base64url')}`;
-      await set(user, text);
+      await set('app', text);
       return value(text);
     },
     forbid: async () => {
@@ -42,25 +47,14 @@ describe.runIf(fullMachines)('linux-chpasswd', () => {
         [Symbol.asyncDispose]: async () => machine.putFile('/etc/pam.d/chpasswd', before, { mode: '0644' }),
       };
     },
-  });
-
-  test('nasty characters arrive as they are', async () => {
-    for (const text of [
-      `'";$(id)\`id\`\\`,
-      ' leading and trailing ',
-      'root:x',
-      'ümläut €',
-      '-e %s \\n',
-      '#!&|<>*?[]{}~',
-      '$6$x$y',
-    ]) {
-      const { fresh, login } = value(text);
-      const what = work(placeOf(machine), 'app', 'asking', password(passwords.asking));
-      expect(await ask({ connector, operation: 'change', work: what, fresh }), text).toMatchObject({
-        outcome: 'confirmed',
-      });
-      expect(await verify('app', login), text).toMatchObject({ outcome: 'accepted' });
-    }
+    nasty: [`'";$(id)\`id\`\\`, ' leading and trailing ', 'root:x', 'ümläut €', '-e %s \\n', '#!&|<>*?[]{}~', '$6$x$y'],
+    without: {
+      lock: 'below, with its own words',
+      expire: 'below',
+      lie: 'chpasswd lies only when it is given two lines, and it never is',
+      strikes: 'below',
+      self: 'chpasswd is for root',
+    },
   });
 
   test('a value with a line end is never sent: it would be a second record', async () => {

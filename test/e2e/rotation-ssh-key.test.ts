@@ -2,7 +2,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fullMachines, type Machine } from '../lab/machine.ts';
 import { conformance } from '../rotation/connectors/conformance.ts';
-import { accountsMachine, ask, pair, password, passwords, placeOf, work } from '../rotation/connectors/machine.ts';
+import {
+  accountsMachine,
+  ask,
+  pair,
+  password,
+  passwords,
+  placeOf,
+  sshBench,
+  work,
+} from '../rotation/connectors/machine.ts';
 
 const file = '/home/app/.ssh/authorized_keys';
 
@@ -14,13 +23,19 @@ describe.runIf(fullMachines)('ssh-key', () => {
   afterAll(async () => machine?.[Symbol.asyncDispose]());
   const connector = 'ssh-key';
   const verify = (login: Awaited<ReturnType<typeof pair>>['login'], user = 'app') =>
-    ask({ connector, operation: 'verify', place: placeOf(machine), login: { user, credential: login } });
+    ask({
+      connector,
+      operation: 'verify',
+      task: { place: placeOf(machine), account: user, settings: {} },
+      login: { user, credential: login },
+    });
   const write = async (content: string): Promise<void> =>
     machine.putFile(file, content, { owner: 'app', mode: '0600' });
 
   conformance({
+    ...sshBench(() => machine),
     connector,
-    machine: () => machine,
+    bothLive: true,
     draw: async () => {
       const { publicKey, login } = await pair('drawn');
       return { fresh: { kind: 'ssh-key', publicKey }, login };
@@ -37,6 +52,13 @@ describe.runIf(fullMachines)('ssh-key', () => {
           await machine.exec(['chmod', '0700', '/home/app/.ssh']);
         },
       };
+    },
+    without: {
+      lock: 'keys are not locked by refused logins',
+      expire: 'keys do not expire',
+      lie: 'the file is replaced in one step',
+      strikes: 'keys are not locked by refused logins',
+      nasty: 'keys are drawn, and have no characters of anybody',
     },
   });
 

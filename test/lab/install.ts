@@ -21,6 +21,24 @@ const shows = {
   procps: 'ps',
   'putty-tools': 'plink',
   'dropbear-bin': 'dropbear',
+  'libpam-modules': '/usr/sbin/faillock',
+  'libpam-pwquality': '/usr/lib/x86_64-linux-gnu/security/pam_pwquality.so',
+  locales: '/usr/share/i18n/SUPPORTED',
+  postgresql: '/usr/lib/postgresql/15/bin/postgres',
+  'postgresql-client': 'psql',
+  'mariadb-server': 'mariadbd',
+  'mariadb-client': 'mariadb',
+  samba: 'samba-tool',
+  'samba-ad-dc': 'samba',
+  'samba-dsdb-modules': '/usr/lib/x86_64-linux-gnu/samba/ldb/samba_dsdb.so',
+  'samba-vfs-modules': '/usr/lib/x86_64-linux-gnu/samba/vfs/acl_xattr.so',
+  winbind: 'winbindd',
+  'ldb-tools': 'ldbsearch',
+  'krb5-user': 'kinit',
+  'ldap-utils': 'ldapsearch',
+  slapd: 'slapd',
+  frr: '/usr/lib/frr/ripd',
+  faketime: 'faketime',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
 } as const;
 
@@ -37,7 +55,31 @@ export const machinePackages: readonly Package[] = [
 ];
 
 /** What the end-to-end tests need. */
-export const testPackages: readonly Package[] = [...machinePackages, 'rsync', 'git', 'strace', 'procps'];
+export const testPackages: readonly Package[] = [
+  ...machinePackages,
+  'rsync',
+  'git',
+  'strace',
+  'procps',
+  'libpam-modules',
+  'libpam-pwquality',
+  'locales',
+  'postgresql',
+  'postgresql-client',
+  'mariadb-server',
+  'mariadb-client',
+  'samba',
+  'samba-ad-dc',
+  'samba-dsdb-modules',
+  'samba-vfs-modules',
+  'winbind',
+  'ldb-tools',
+  'krb5-user',
+  'ldap-utils',
+  'slapd',
+  'frr',
+  'faketime',
+];
 
 export type Packages =
   | { readonly kind: 'ready'; readonly installed: readonly Package[] }

@@ -17,7 +17,7 @@ export interface ServiceTable {
   id: Id<'service'>;
   target_id: TargetId;
   name: string;
-  protocol: 'ssh' | 'rdp';
+  protocol: 'ssh' | 'rdp' | 'telnet' | 'postgres' | 'mysql' | 'ldap' | 'ldaps';
   port: number;
   host_key_policy: Generated<'strict' | 'first-use'>;
   /** Written as JSON text. */

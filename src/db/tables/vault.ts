@@ -52,6 +52,9 @@ export interface AccountTable {
   connector: string | null;
   policy_id: PolicyId;
   admin_account_id: AccountId | null;
+  via_account_id: AccountId | null;
+  reconcile_account_id: AccountId | null;
+  auto_reconcile: Generated<boolean>;
   rotate_after_session: Generated<boolean>;
   /** Written as JSON text. */
   settings: ColumnType<Record<string, unknown>, string, string>;

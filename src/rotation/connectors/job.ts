@@ -1,19 +1,28 @@
 /**
  * One job for a connector process, and how it crosses the pipe: one frame of JSON that holds no secret, then one frame
- * for each secret, in the order of their numbers. Private keys do not cross: the process asks for signatures.
+ * for each secret, in the order of their numbers. In the JSON a secret is its number, bytes are base64, and of a private
+ * key there are its public half and a number: the process asks for signatures.
  */
 import { Secret } from '../../base/secret.ts';
 import type { Signer } from '../../protocol/ssh/types.ts';
 import { RotationError } from '../errors.ts';
 import type { Said, Verification } from '../plan/verdict.ts';
-import type { AnswerClass, LoginCredential, Login, NewCredential, Place, Work } from './connector.ts';
+import type { AnswerClass, Login, LoginCredential, NewCredential, Task, VerifyAnswer, Work } from './connector.ts';
 
 /** What a connector is asked. Secrets in it are borrowed: the caller disposes of them. */
 export type Job = { readonly connector: string } & (
-  | { readonly operation: 'precheck'; readonly work: Work }
-  | { readonly operation: 'change'; readonly work: Work; readonly fresh: NewCredential }
+  | { readonly operation: 'precheck' | 'fence'; readonly work: Work }
+  | { readonly operation: 'change' | 'reconcile'; readonly work: Work; readonly fresh: NewCredential }
   | { readonly operation: 'retire'; readonly work: Work; readonly former: readonly Uint8Array[] }
-  | { readonly operation: 'verify'; readonly place: Place; readonly login: Login }
+  | { readonly operation: 'verify'; readonly task: Task; readonly login: Login }
+  | {
+      readonly operation: 'adminverify';
+      readonly task: Task;
+      readonly admin?: Login;
+      readonly candidates: readonly LoginCredential[];
+      /** Refused logins, at most. */
+      readonly budget: number;
+    }
   | { readonly operation: 'scan'; readonly address: string; readonly port: number }
 );
 
@@ -22,12 +31,12 @@ export interface Answer {
   readonly outcome: Said | Verification | 'crashed' | 'late';
   readonly class: AnswerClass;
   readonly words: string;
+  /** Of `adminverify`: one for each candidate. */
+  readonly each?: readonly VerifyAnswer[];
 }
 
-/** A credential in the JSON frame: a password by its number, a key by its public half and its number. */
-type Wire =
-  | { kind: 'password'; secret: number }
-  | { kind: 'ssh-key'; signer: number; publicKey: string; algorithms: string[] };
+/** More would be a flood: an account has a handful of candidates. */
+export const mostSecrets = 256;
 
 export interface Packed {
   readonly head: Uint8Array;
@@ -36,69 +45,51 @@ export interface Packed {
   readonly signers: readonly { readonly signer: Signer; readonly user: string }[];
 }
 
+/** `$` marks what JSON has no form for. No value of ours has such a key. */
+type Marked =
+  | { readonly $: 'secret'; readonly number: number }
+  | { readonly $: 'bytes'; readonly base64: string }
+  | {
+      readonly $: 'signer';
+      readonly number: number;
+      readonly publicKey: string;
+      readonly algorithms: readonly string[];
+    };
+
 export function packJob(job: Job): Packed {
   const secrets: Uint8Array[] = [];
   const signers: { signer: Signer; user: string }[] = [];
-  const login = ({ user, credential }: Login): { user: string; credential: Wire } => {
-    if (credential.kind === 'password')
-      return { user, credential: { kind: 'password', secret: secrets.push(credential.secret.reveal()) - 1 } };
-    const { signer } = credential;
-    const number = signers.push({ signer, user }) - 1;
-    return {
-      user,
-      credential: {
-        kind: 'ssh-key',
-        signer: number,
-        publicKey: base64(signer.publicKey),
-        algorithms: [...signer.algorithms],
-      },
-    };
-  };
-  const place = (where: Place) => ({ ...where, hostKeys: where.hostKeys.map(base64) });
-  const work = (what: Work) => ({
-    ...what,
-    place: place(what.place),
-    by: { mode: what.by.mode, login: login(what.by.login) },
-  });
-  const plain = ((): object => {
-    switch (job.operation) {
-      case 'precheck':
-        return { work: work(job.work) };
-      case 'change':
-        return {
-          work: work(job.work),
-          fresh:
-            job.fresh.kind === 'password'
-              ? { kind: 'password', secret: secrets.push(job.fresh.secret.reveal()) - 1 }
-              : {
-                  kind: 'ssh-key',
-                  publicKey: base64(job.fresh.publicKey),
-                  replaces: job.fresh.replaces && base64(job.fresh.replaces),
-                },
-        };
-      case 'retire':
-        return { work: work(job.work), former: job.former.map(base64) };
-      case 'verify':
-        return { place: place(job.place), login: login(job.login) };
-      case 'scan':
-        return { address: job.address, port: job.port };
-      default:
-        return job satisfies never;
+  /** `user`: whose login this part of the job is. */
+  const plain = (value: unknown, user: string): unknown => {
+    if (value instanceof Secret) return { $: 'secret', number: secrets.push(value.reveal()) - 1 } satisfies Marked;
+    if (value instanceof Uint8Array) return { $: 'bytes', base64: base64(value) } satisfies Marked;
+    if (Array.isArray(value)) return value.map((item) => plain(item, user));
+    if (typeof value !== 'object' || value === null) return value;
+    if (isSigner(value)) {
+      const number = signers.push({ signer: value, user }) - 1;
+      const publicKey = base64(value.publicKey);
+      return { $: 'signer', number, publicKey, algorithms: value.algorithms } satisfies Marked;
     }
-  })();
-  const text = JSON.stringify({
-    connector: job.connector,
-    operation: job.operation,
-    secrets: secrets.length,
-    ...plain,
-  });
-  return { head: new TextEncoder().encode(text), secrets, signers };
+    if ('$' in value) throw new RotationError('rotation.worker-protocol', 'a setting is named $');
+    const own = 'user' in value && typeof value.user === 'string' ? value.user : user;
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner, own)]));
+  };
+  // Of candidates only the account itself may be signed for.
+  const account = 'task' in job ? job.task.account : '';
+  const body = plain(job, account);
+  const head = new TextEncoder().encode(JSON.stringify({ secrets: secrets.length, job: body }));
+  return { head, secrets, signers };
+}
+
+function isSigner(value: object): value is Signer {
+  return 'sign' in value && typeof value.sign === 'function';
 }
 
 /** In the worker: the number of secret frames that follow a head. */
 export function secretsOf(head: Uint8Array): number {
   const count = (JSON.parse(new TextDecoder().decode(head)) as { secrets?: unknown }).secrets;
-  if (typeof count !== 'number' || count < 0 || count > 8) throw new RotationError('rotation.worker-protocol', 'head');
+  if (typeof count !== 'number' || count < 0 || count > mostSecrets)
+    throw new RotationError('rotation.worker-protocol', 'head');
   return count;
 }
 
@@ -109,79 +100,22 @@ export function unpackJob(
   sign: (signer: number, data: Uint8Array, algorithm: string, signal: AbortSignal) => Promise<Uint8Array>,
 ): { readonly job: Job; readonly secrets: readonly Secret[] } {
   const owned = secrets.map((bytes) => new Secret(bytes));
-  const secret = (number: number): Secret => {
-    const found = owned[number];
-    if (found === undefined) throw new RotationError('rotation.worker-protocol', 'a secret is missing');
-    return found;
-  };
-  const credential = (wire: Wire): LoginCredential =>
-    wire.kind === 'password'
-      ? { kind: 'password', secret: secret(wire.secret) }
-      : {
-          kind: 'ssh-key',
-          signer: {
-            publicKey: bytes(wire.publicKey),
-            algorithms: wire.algorithms,
-            sign: (data, algorithm, signal) => sign(wire.signer, data, algorithm, signal),
-          },
-        };
-  const login = (wire: { user: string; credential: Wire }): Login => ({
-    user: wire.user,
-    credential: credential(wire.credential),
-  });
-  const place = (wire: { address: string; port: number; hostKeys: string[] }): Place => ({
-    ...wire,
-    hostKeys: wire.hostKeys.map(bytes),
-  });
-  type WireWork = Omit<Work, 'place' | 'by'> & {
-    place: { address: string; port: number; hostKeys: string[] };
-    by: { mode: 'self' | 'admin'; login: { user: string; credential: Wire } };
-  };
-  const work = (wire: WireWork): Work => ({
-    ...wire,
-    place: place(wire.place),
-    by: { mode: wire.by.mode, login: login(wire.by.login) },
-  });
-  const wire = JSON.parse(new TextDecoder().decode(head)) as {
-    connector: string;
-    operation: Job['operation'];
-    work: WireWork;
-    place: { address: string; port: number; hostKeys: string[] };
-    login: { user: string; credential: Wire };
-    fresh: { kind: 'password'; secret: number } | { kind: 'ssh-key'; publicKey: string; replaces?: string };
-    former: string[];
-    address: string;
-    port: number;
-  };
-  const { connector, operation } = wire;
-  const job = ((): Job => {
-    switch (operation) {
-      case 'precheck':
-        return { connector, operation, work: work(wire.work) };
-      case 'change':
-        return {
-          connector,
-          operation,
-          work: work(wire.work),
-          fresh:
-            wire.fresh.kind === 'password'
-              ? { kind: 'password', secret: secret(wire.fresh.secret) }
-              : {
-                  kind: 'ssh-key',
-                  publicKey: bytes(wire.fresh.publicKey),
-                  replaces: wire.fresh.replaces === undefined ? undefined : bytes(wire.fresh.replaces),
-                },
-        };
-      case 'retire':
-        return { connector, operation, work: work(wire.work), former: wire.former.map(bytes) };
-      case 'verify':
-        return { connector, operation, place: place(wire.place), login: login(wire.login) };
-      case 'scan':
-        return { connector, operation, address: wire.address, port: wire.port };
-      default:
-        return operation satisfies never;
+  const revive = (marked: Marked): unknown => {
+    if (marked.$ === 'bytes') return bytesOf(marked.base64);
+    if (marked.$ === 'secret') {
+      const found = owned[marked.number];
+      if (found === undefined) throw new RotationError('rotation.worker-protocol', 'a secret is missing');
+      return found;
     }
-  })();
+    return {
+      publicKey: bytesOf(marked.publicKey),
+      algorithms: marked.algorithms,
+      sign: (data, algorithm, signal) => sign(marked.number, data, algorithm, signal),
+    } satisfies Signer;
+  };
+  const { job } = JSON.parse(new TextDecoder().decode(head), (_, value: unknown) =>
+    typeof value === 'object' && value !== null && '$' in value ? revive(value as Marked) : value,
+  ) as { job: Job };
   return { job, secrets: owned };
 }
 
@@ -189,6 +123,6 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
 }
 
-function bytes(text: string): Uint8Array {
+function bytesOf(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'base64'));
 }

@@ -5,6 +5,7 @@
  */
 import { concat, utf8 } from '../../base/bytes.ts';
 import { Secret } from '../../base/secret.ts';
+import { tryWithin } from './budget.ts';
 import type { ChangeAnswer, Connector, NewCredential, Work } from './connector.ts';
 import { isFault, onTarget, quote, type Ran, rootOf, run, runAsRoot, tryLogin, unsent } from './target.ts';
 
@@ -13,14 +14,13 @@ const nameShape = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
 
 export const linuxChpasswd: Connector = {
   name: 'linux-chpasswd',
+  title: 'passwords of Linux accounts, by chpasswd over ssh as root or through sudo',
   kind: 'password',
-  modes: ['self', 'admin'],
+  protocols: ['ssh'],
+  capabilities: { modes: ['self', 'admin'], via: false, adminverify: 'budget', fence: 'time', sends: 'value' },
   forbidden: '\n\r\0',
   retires: false,
-  faultOf: (settings) => {
-    const unknown = Object.keys(settings)[0];
-    return unknown === undefined ? undefined : `linux-chpasswd knows no setting ${JSON.stringify(unknown)}`;
-  },
+  parameters: {},
   faultOfName: linuxNameFault,
   precheck: (work, signal) =>
     onTarget(work.place, work.by.login, signal, async (client) => {
@@ -44,8 +44,9 @@ export const linuxChpasswd: Connector = {
       const command = `timeout -k 1 ${work.targetSeconds} chpasswd`;
       return answerOf(await runAsRoot(client, root, command, line.reveal(), signal));
     }),
-  retire: async () => ({ said: 'confirmed', class: 'none', words: '' }),
-  verify: tryLogin,
+  verify: (task, login, signal) => tryLogin(task.place, login, signal),
+  adminverify: (task, _admin, candidates, budget, signal) =>
+    tryWithin(budget, candidates, (credential) => tryLogin(task.place, { user: task.account, credential }, signal)),
 };
 
 /** Why this is no login name that we hand to a machine. */

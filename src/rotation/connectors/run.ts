@@ -73,7 +73,10 @@ async function listenTo(
     const message = JSON.parse(new TextDecoder().decode(bytes)) as
       | ({ type: 'answer' } & Answer)
       | { type: 'sign'; signer: number; algorithm: string; data: string };
-    if (message.type === 'answer') return { outcome: message.outcome, class: message.class, words: message.words };
+    if (message.type === 'answer') {
+      const { outcome, class: kind, words, each } = message;
+      return { outcome, class: kind, words, ...(each === undefined ? {} : { each }) };
+    }
     const entry = packed.signers[message.signer];
     const data = new Uint8Array(Buffer.from(message.data, 'base64'));
     if (entry === undefined || !isLoginOf(data, entry.user, entry.signer.publicKey))

@@ -3,11 +3,13 @@
  * after the new one has let us in. The file is replaced by rename, written by the account's own user even where an
  * administrator does it, so that nobody can lead root's hand by a symbolic link. Lines of others stay byte for byte.
  */
-import { concat, text } from '../../base/bytes.ts';
+import { concat, text as textOf } from '../../base/bytes.ts';
 import type { SshClient } from '../../protocol/ssh/ssh.ts';
 import { addKey, keysPath, longestFile, removeKeys } from './authorized-keys.ts';
+import { tryWithin } from './budget.ts';
 import type { ChangeAnswer, Connector, NewCredential, Work } from './connector.ts';
 import { linuxNameFault } from './linux-chpasswd.ts';
+import { oneOf, text } from './parameters.ts';
 import {
   type Fault,
   isFault,
@@ -22,22 +24,23 @@ import {
   unsent,
 } from './target.ts';
 
-const keyTypes: readonly unknown[] = ['ed25519', 'ecdsa-256', 'ecdsa-384', 'ecdsa-521', 'rsa-2048', 'rsa-4096'];
+const keyTypes = ['ed25519', 'ecdsa-256', 'ecdsa-384', 'ecdsa-521', 'rsa-2048', 'rsa-4096'];
 
 export const sshKey: Connector = {
   name: 'ssh-key',
+  title: 'key pairs of accounts on ssh servers, in authorized_keys',
   kind: 'ssh-key',
-  modes: ['self', 'admin'],
+  protocols: ['ssh'],
+  capabilities: { modes: ['self', 'admin'], via: false, adminverify: 'budget', fence: 'time', sends: 'verifier' },
   forbidden: '',
   retires: true,
-  faultOf: (settings) => {
-    const { key_type: type, authorized_keys_file: file, ...rest } = settings;
-    const unknown = Object.keys(rest)[0];
-    if (unknown !== undefined) return `ssh-key knows no setting ${JSON.stringify(unknown)}`;
-    if (type !== undefined && !keyTypes.includes(type)) return `key_type is one of ${keyTypes.join(', ')}`;
-    if (file !== undefined && (typeof file !== 'string' || !/^[\x20-\x7e]{1,1024}$/.test(file)))
-      return 'authorized_keys_file is a path, as in sshd_config';
-    return undefined;
+  parameters: {
+    key_type: oneOf('what kind of key pair is made; ed25519 unless told', keyTypes),
+    authorized_keys_file: text(
+      'where sshd looks, where sshd cannot be asked; .ssh/authorized_keys unless told',
+      'a path, as in sshd_config',
+      /^[\x20-\x7e]{1,1024}$/,
+    ),
   },
   faultOfName: linuxNameFault,
   precheck: (work, signal) =>
@@ -54,7 +57,9 @@ export const sshKey: Connector = {
     onFile(work, signal, (client, file, sending) =>
       edit(client, work, file, sending, (content) => removeKeys(content, former), signal),
     ),
-  verify: tryLogin,
+  verify: (task, login, signal) => tryLogin(task.place, login, signal),
+  adminverify: (task, _admin, candidates, budget, signal) =>
+    tryWithin(budget, candidates, (credential) => tryLogin(task.place, { user: task.account, credential }, signal)),
 };
 
 function withKey(work: Work, content: Uint8Array, fresh: NewCredential): Uint8Array {
@@ -87,7 +92,7 @@ async function locate(client: SshClient, work: Work, signal: AbortSignal): Promi
   if (isFault(root)) return root;
   const name = quote(work.account);
   const entry = await run(client, `getent passwd ${name}`, undefined, signal);
-  const [, , uid = '', , , home = ''] = text(entry.stdout).trim().split(':');
+  const [, , uid = '', , , home = ''] = textOf(entry.stdout).trim().split(':');
   if (entry.status !== 0 || home === '') return { fault: 'missing', words: `there is no user ${work.account}` };
   const asked = await runAsRoot(
     client,
@@ -96,7 +101,7 @@ async function locate(client: SshClient, work: Work, signal: AbortSignal): Promi
     new Uint8Array(0),
     signal,
   );
-  const configured = /^authorizedkeysfile (.*)$/im.exec(text(asked.stdout))?.[1];
+  const configured = /^authorizedkeysfile (.*)$/im.exec(textOf(asked.stdout))?.[1];
   const wanted = work.settings['authorized_keys_file'];
   const pattern = typeof wanted === 'string' ? wanted : (configured ?? '.ssh/authorized_keys');
   const path = keysPath(pattern, home, work.account, uid);
@@ -105,7 +110,7 @@ async function locate(client: SshClient, work: Work, signal: AbortSignal): Promi
 
   // The owner of what is there does the writing: the account in its home, root in a folder of root's.
   const nearest = `d=${quote(path)}; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done; stat -c %u -- "$d"`;
-  const owner = text(
+  const owner = textOf(
     (await runAsRoot(client, root, `sh -c ${quote(nearest)}`, new Uint8Array(0), signal)).stdout,
   ).trim();
   if (owner === uid) return { path, as: { ...root, prefix: `${root.prefix}runuser -u ${name} -- ` } };
@@ -125,7 +130,7 @@ async function read(client: SshClient, file: KeysFile, signal: AbortSignal): Pro
   const end = ran.stdout.indexOf(10);
   if (ran.status !== 0 || end === -1)
     return { fault: 'permission', words: `the keys in ${file.path} cannot be read: ${ran.stderr}` };
-  return { sum: text(ran.stdout.subarray(0, end)), bytes: ran.stdout.subarray(end + 1) };
+  return { sum: textOf(ran.stdout.subarray(0, end)), bytes: ran.stdout.subarray(end + 1) };
 }
 
 /** 46: somebody else wrote in between. Then the file is as he left it, and we read it again. */

@@ -6,7 +6,7 @@
 import type { Secret } from '../../base/secret.ts';
 import { wordsOf } from '../../base/errors.ts';
 import { RotationError } from '../errors.ts';
-import type { Connector } from './connector.ts';
+import type { ChangeAnswer, VerifyAnswer } from './connector.ts';
 import { frames, writeFrame } from './frames.ts';
 import { type Answer, type Job, secretsOf, unpackJob } from './job.ts';
 import { connectorNamed } from './registry.ts';
@@ -25,9 +25,9 @@ async function main(): Promise<void> {
     return signature;
   });
   void answerSignatures(input);
-  const { outcome, class: kind, words } = await run(job).catch(broken(job));
-  const shown = job.operation === 'scan' && outcome === 'confirmed' ? words : presentable(words, secrets);
-  say({ type: 'answer', outcome, class: kind, words: shown });
+  const answer = await run(job).catch(broken(job));
+  const shown = job.operation === 'scan' && answer.outcome === 'confirmed' ? answer : presentable(answer, secrets);
+  say({ type: 'answer', ...shown });
   for (const secret of secrets) secret[Symbol.dispose]();
   process.stdout.end(() => process.exit(0));
 }
@@ -37,31 +37,44 @@ async function run(job: Job): Promise<Answer> {
   if (job.operation === 'scan') return scan(job.address, job.port, signal);
   const connector = connectorNamed(job.connector);
   if (connector === undefined) throw new RotationError('rotation.no-connector', job.connector);
-  if (job.operation === 'verify') {
-    const { answer, ...rest } = await connector.verify(job.place, job.login, signal);
-    return { outcome: answer, ...rest };
-  }
-  const { said, ...rest } = await change(connector, job, signal);
-  return { outcome: said, ...rest };
-}
-
-async function change(connector: Connector, job: Exclude<Job, { operation: 'verify' | 'scan' }>, signal: AbortSignal) {
   switch (job.operation) {
+    case 'verify':
+      return verified(await connector.verify(job.task, job.login, signal));
+    case 'adminverify': {
+      const { task, admin, candidates, budget } = job;
+      const each = await connector.adminverify(task, admin, candidates, budget, signal);
+      return { outcome: 'confirmed', class: 'none', words: '', each };
+    }
     case 'precheck':
-      return connector.precheck(job.work, signal);
+      return changed(await connector.precheck(job.work, signal));
     case 'change':
-      return connector.change(job.work, job.fresh, signal);
+      return changed(await connector.change(job.work, job.fresh, signal));
+    case 'reconcile':
+      return changed(await (connector.reconcile ?? connector.change)(job.work, job.fresh, signal));
     case 'retire':
-      return connector.retire(job.work, job.former, signal);
+      return changed((await connector.retire?.(job.work, job.former, signal)) ?? nothingToDo);
+    case 'fence':
+      return changed((await connector.fence?.(job.work, signal)) ?? unfenced);
     default:
       return job satisfies never;
   }
 }
 
+const nothingToDo: ChangeAnswer = { said: 'confirmed', class: 'none', words: '' };
+const unfenced: ChangeAnswer = { said: 'uncertain', class: 'unsupported', words: 'nothing there can be ended by name' };
+
+function changed({ said, ...rest }: ChangeAnswer): Answer {
+  return { outcome: said, ...rest };
+}
+
+function verified({ answer, class: kind, words }: VerifyAnswer): Answer {
+  return { outcome: answer, class: kind, words };
+}
+
 /** Connectors answer; what they throw nobody foresaw, so nobody knows what the target did. */
 function broken(job: Job): (error: unknown) => Answer {
   return (error) => ({
-    outcome: job.operation === 'verify' ? 'unknown' : 'uncertain',
+    outcome: job.operation === 'verify' || job.operation === 'adminverify' ? 'unknown' : 'uncertain',
     class: 'unexpected',
     words: wordsOf(error),
   });
@@ -82,15 +95,20 @@ function say(message: object): void {
   writeFrame(process.stdout, new TextEncoder().encode(JSON.stringify(message)));
 }
 
-/** One line of at most 500 characters, without control characters and without any secret of the job. */
-function presentable(words: string, secrets: readonly Secret[]): string {
-  let clean = words;
-  for (const secret of secrets)
-    if (secret.length > 0) clean = clean.replaceAll(Buffer.from(secret.reveal()).toString(), '[secret]');
-  return clean
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim()
-    .slice(0, 500);
+/** Words are one line of at most 500 characters, without control characters and without any secret of the job. */
+function presentable(answer: Answer, secrets: readonly Secret[]): Answer {
+  const texts = secrets.filter((secret) => secret.length > 0).map((secret) => Buffer.from(secret.reveal()).toString());
+  const clean = (words: string): string => {
+    let shown = words;
+    for (const text of texts) shown = shown.replaceAll(text, '[secret]');
+    return shown
+      .replace(/\p{Cc}+/gu, ' ')
+      .trim()
+      .slice(0, 500);
+  };
+  const { each } = answer;
+  const parts = each === undefined ? {} : { each: each.map((one) => ({ ...one, words: clean(one.words) })) };
+  return { ...answer, words: clean(answer.words), ...parts };
 }
 
 await main();

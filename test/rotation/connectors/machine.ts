@@ -7,6 +7,7 @@ import type { Answer, Job } from '../../../src/rotation/connectors/job.ts';
 import { processRunner } from '../../../src/rotation/connectors/run.ts';
 import { type Machine, startMachine } from '../../lab/machine.ts';
 import { never } from '../room.ts';
+import type { Bench } from './conformance.ts';
 
 export const passwords = {
   root: 'Root.Pass-1',
@@ -36,6 +37,9 @@ export async function accountsMachine(
 
 export function placeOf(machine: Machine, at: { address: string; port: number } = machine): Place {
   return {
+    protocol: 'ssh',
+    tls: { kind: 'off' },
+    settings: {},
     address: at.address,
     port: at.port,
     hostKeys: machine.hostKeys.map((line) => new Uint8Array(Buffer.from(line.split(' ')[1] ?? '', 'base64'))),
@@ -61,7 +65,29 @@ export async function pair(comment: string): Promise<Pair> {
 
 export function work(place: Place, account: string, user: string, credential: LoginCredential): Work {
   const mode = user === account ? 'self' : 'admin';
-  return { place, account, by: { mode, login: { user, credential } }, targetSeconds: 5, settings: {} };
+  return { place, account, by: { mode, login: { user, credential } }, tag: 'rot-test', targetSeconds: 5, settings: {} };
+}
+
+/** What the benches of all ssh connectors share: `accountsMachine`, its administrators, and `app`. */
+export function sshBench(
+  machine: () => Machine,
+): Pick<Bench, 'account' | 'place' | 'impostor' | 'admins' | 'powerless' | 'settled'> {
+  const login = (user: keyof typeof passwords) => () => ({ user, credential: password(passwords[user]) });
+  return {
+    account: 'app',
+    place: (at) => placeOf(machine(), at),
+    impostor: (place) => ({
+      ...place,
+      hostKeys: place.hostKeys.map((key) => key.map((byte, at) => (at > 24 ? byte ^ 1 : byte))),
+    }),
+    admins: {
+      root: login('root'),
+      'sudo without a password': login('nopass'),
+      'sudo with its password': login('asking'),
+    },
+    powerless: login('plain'),
+    settled: () => settledMachine(machine()),
+  };
 }
 
 const runner = processRunner();

@@ -1,10 +1,10 @@
 /** Reads from the database what `plan` must know of one account. */
-import type { AccountId } from '../base/ids.ts';
-import { usesOf } from '../vault/vault.ts';
-import type { Context } from './context.ts';
-import { foldOf } from './ledger.ts';
-import { leaseOf } from './lease.ts';
-import { type AccountSettings, type Question, retryCount } from './plan/next.ts';
+import type { AccountId } from '../../base/ids.ts';
+import { usesOf } from '../../vault/vault.ts';
+import type { Context } from '../context.ts';
+import { foldOf } from '../ledger/ledger.ts';
+import { leaseOf } from '../ledger/lease.ts';
+import { type AccountSettings, type Question, retryCount } from '../plan/next.ts';
 import type { Subject } from './subject.ts';
 
 /** `mine`: the caller has the lease, so it does not count. */
@@ -17,7 +17,7 @@ export async function questionOf(
   const id: AccountId = subject.account.id;
   const { facts, fold } = await foldOf(db, id);
   const settings: AccountSettings = {
-    enabled: subject.enabled,
+    enabled: subject.policy.rotation,
     connector: subject.connector !== undefined,
     rotateAfterSession: subject.account.rotateAfterSession,
     skipWhileInUse: subject.skipWhileInUse,

@@ -2,18 +2,18 @@
  * Writing down what became of a value: outcome, places, current pointer, audit event and attempt in one transaction,
  * under the lease's token. A stale token writes evidence and nothing else: somebody else has taken over.
  */
-import type { Actor } from '../audit/audit.ts';
-import { record } from '../audit/audit.ts';
-import { newId } from '../base/new-id.ts';
-import type { Sigkey } from '../base/ids.ts';
-import { inTransaction, type Tx } from '../db/db.ts';
-import type { AnswerClass } from './connectors/connector.ts';
-import type { Context } from './context.ts';
+import type { Actor } from '../../audit/audit.ts';
+import { record } from '../../audit/audit.ts';
+import { newId } from '../../base/new-id.ts';
+import type { Sigkey } from '../../base/ids.ts';
+import { inTransaction, type Tx } from '../../db/db.ts';
+import type { AnswerClass } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
 import type { Finding } from './evidence.ts';
-import { addOutcome } from './ledger.ts';
-import { type Lease, stillLeased } from './lease.ts';
-import { remedyOf } from './remedies.ts';
-import type { RotationResult } from './result.ts';
+import { addOutcome } from '../ledger/ledger.ts';
+import { type Lease, stillLeased } from '../ledger/lease.ts';
+import { remedyOf } from '../remedies.ts';
+import type { RotationResult } from '../result.ts';
 import type { Subject } from './subject.ts';
 
 export interface Tag {

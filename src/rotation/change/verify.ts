@@ -2,20 +2,20 @@
  * Trying the current value at the target on somebody's wish. Changes nothing but the trail, except for an account in
  * conflict: there the candidates are tried, and the one that works decides it (resolve.ts).
  */
-import type { Actor } from '../audit/audit.ts';
-import { record } from '../audit/audit.ts';
-import { isRefusal } from '../base/errors.ts';
-import type { AccountId } from '../base/ids.ts';
-import { inTransaction } from '../db/db.ts';
+import type { Actor } from '../../audit/audit.ts';
+import { record } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { AccountId } from '../../base/ids.ts';
+import { inTransaction } from '../../db/db.ts';
 import { verifyStored } from './ask.ts';
-import type { Context } from './context.ts';
-import { takeLease } from './lease.ts';
-import { foldOf } from './ledger.ts';
+import type { Context } from '../context.ts';
+import { takeLease } from '../ledger/lease.ts';
+import { foldOf } from '../ledger/ledger.ts';
 import { noteAttempt } from './outcome.ts';
-import { type RotationRefusal, turnDown } from './refusal.ts';
-import { remedyOf } from './remedies.ts';
-import { resolveByLogins } from './resolve.ts';
-import type { VerifyResult } from './result.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
+import { remedyOf } from '../remedies.ts';
+import { resolveByLogins } from '../resolution/resolve.ts';
+import type { VerifyResult } from '../result.ts';
 import { subjectOf } from './subject.ts';
 
 /** See `Rotation.verify`. */

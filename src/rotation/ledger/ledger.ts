@@ -4,12 +4,12 @@
  * INVARIANT: callers hold the account's lease row (`stillLeased`), so projections of one account never race.
  */
 import { createHash } from 'node:crypto';
-import type { AccountId, Sigkey } from '../base/ids.ts';
-import type { Db, Tx } from '../db/db.ts';
-import type { Vault } from '../vault/vault.ts';
-import { RotationError } from './errors.ts';
-import type { Decision, Facts, OutcomeStatus, RandomizationFact, ResolutionAction } from './plan/facts.ts';
-import { type Fold, fold } from './plan/fold.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
+import type { Db, Tx } from '../../db/db.ts';
+import type { Vault } from '../../vault/vault.ts';
+import { RotationError } from '../errors.ts';
+import type { Decision, Facts, OutcomeStatus, RandomizationFact, ResolutionAction } from '../plan/facts.ts';
+import { type Fold, fold } from '../plan/fold.ts';
 
 /** This installation's name in the facts. */
 export async function nodeName(db: Db | Tx): Promise<string> {

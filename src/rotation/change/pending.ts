@@ -3,13 +3,13 @@
  * work and that the target has ended the change by itself; so logins can show what is true. Where they cannot, the
  * value is uncertain. Both values are kept in any case.
  */
-import type { Actor } from '../audit/audit.ts';
-import type { Context } from './context.ts';
+import type { Actor } from '../../audit/audit.ts';
+import type { Context } from '../context.ts';
 import { find } from './evidence.ts';
-import type { Lease } from './lease.ts';
-import { foldOf } from './ledger.ts';
+import type { Lease } from '../ledger/lease.ts';
+import { foldOf } from '../ledger/ledger.ts';
 import { writeOutcome } from './outcome.ts';
-import type { RotationResult } from './result.ts';
+import type { RotationResult } from '../result.ts';
 import type { Subject } from './subject.ts';
 
 const recovery: Actor = { kind: 'system', part: 'rotation' };

@@ -1,10 +1,10 @@
 /** Drawing a new value: a password by the account's policy, or a key pair. It is not stored here. */
-import type { Secret } from '../base/secret.ts';
-import { generateKeyPair, type KeyKind } from '../protocol/ssh/ssh.ts';
-import { type Credential, versionsOf } from '../vault/vault.ts';
-import type { Connector, NewCredential } from './connectors/connector.ts';
-import type { Context } from './context.ts';
-import { RotationError } from './errors.ts';
+import type { Secret } from '../../base/secret.ts';
+import { generateKeyPair, type KeyKind } from '../../protocol/ssh/ssh.ts';
+import { type Credential, versionsOf } from '../../vault/vault.ts';
+import type { Connector, NewCredential } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import { RotationError } from '../errors.ts';
 import type { Subject } from './subject.ts';
 
 /** As the vault keeps it and as the connector sends it. Disposing zeroes it. */

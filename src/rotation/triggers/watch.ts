@@ -2,17 +2,17 @@
  * The loop that asks `plan` and does what it says without being asked: after a hold went away, at the start, after a lost
  * connection to the database, and by the timer. It keeps nothing in memory but who is being looked at just now.
  */
-import type { Actor } from '../audit/audit.ts';
-import { isRefusal, wordsOf } from '../base/errors.ts';
-import { type AccountId, parseId } from '../base/ids.ts';
-import { listen } from '../db/db.ts';
-import type { Context } from './context.ts';
-import { rotateAccount } from './engine.ts';
-import { takeLease } from './lease.ts';
-import { settlePending } from './pending.ts';
-import { plan } from './plan/next.ts';
-import { questionOf } from './question.ts';
-import { subjectOf } from './subject.ts';
+import type { Actor } from '../../audit/audit.ts';
+import { isRefusal, wordsOf } from '../../base/errors.ts';
+import { type AccountId, parseId } from '../../base/ids.ts';
+import { listen } from '../../db/db.ts';
+import type { Context } from '../context.ts';
+import { rotateAccount } from '../change/engine.ts';
+import { takeLease } from '../ledger/lease.ts';
+import { settlePending } from '../change/pending.ts';
+import { plan } from '../plan/next.ts';
+import { questionOf } from '../change/question.ts';
+import { subjectOf } from '../change/subject.ts';
 
 const self: Actor = { kind: 'system', part: 'rotation' };
 /** So many accounts are looked at, and changed, at a time. */

@@ -3,21 +3,21 @@
  * decides only when exactly one candidate is accepted and every other one refused: two that work are as good as none,
  * and a target that cannot be asked says nothing. Nothing on the target changes, and no value is thrown away.
  */
-import type { Actor } from '../audit/audit.ts';
-import { record } from '../audit/audit.ts';
-import type { Sigkey } from '../base/ids.ts';
-import { inTransaction } from '../db/db.ts';
-import { verifyStored } from './ask.ts';
-import type { VerifyAnswer } from './connectors/connector.ts';
-import type { Context } from './context.ts';
-import { RotationError } from './errors.ts';
-import { type Lease, stillLeased } from './lease.ts';
-import { addResolution, foldOf } from './ledger.ts';
-import { noteAttempt } from './outcome.ts';
-import type { Facts } from './plan/facts.ts';
-import { remedyOf } from './remedies.ts';
-import type { VerifyResult } from './result.ts';
-import type { Subject } from './subject.ts';
+import type { Actor } from '../../audit/audit.ts';
+import { record } from '../../audit/audit.ts';
+import type { Sigkey } from '../../base/ids.ts';
+import { inTransaction } from '../../db/db.ts';
+import { verifyStored } from '../change/ask.ts';
+import type { VerifyAnswer } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import { RotationError } from '../errors.ts';
+import { type Lease, stillLeased } from '../ledger/lease.ts';
+import { addResolution, foldOf } from '../ledger/ledger.ts';
+import { noteAttempt } from '../change/outcome.ts';
+import type { Facts } from '../plan/facts.ts';
+import { remedyOf } from '../remedies.ts';
+import type { VerifyResult } from '../result.ts';
+import type { Subject } from '../change/subject.ts';
 
 interface Tried extends VerifyAnswer {
   readonly sigkey: Sigkey;

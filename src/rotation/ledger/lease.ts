@@ -4,9 +4,9 @@
  * the token is still the one in the table. Times are the database's own, so that two machines' clocks do not matter.
  */
 import { sql } from 'kysely';
-import type { Clock } from '../base/clock.ts';
-import type { AccountId, Sigkey } from '../base/ids.ts';
-import type { Db, Tx } from '../db/db.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
+import type { Db, Tx } from '../../db/db.ts';
 
 export interface Lease extends AsyncDisposable {
   readonly account: AccountId;

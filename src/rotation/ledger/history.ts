@@ -1,11 +1,11 @@
 /** What is known of an account's values: facts, places and attempts, as the CLI and the console show them. Never a value. */
-import type { AccountId, Sigkey } from '../base/ids.ts';
-import type { Db } from '../db/db.ts';
-import { accountById } from '../vault/vault.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
+import type { Db } from '../../db/db.ts';
+import { accountById } from '../../vault/vault.ts';
 import { foldOf } from './ledger.ts';
-import type { Status } from './plan/facts.ts';
-import type { Conflict } from './plan/fold.ts';
-import { type RotationRefusal, turnDown } from './refusal.ts';
+import type { Status } from '../plan/facts.ts';
+import type { Conflict } from '../plan/fold.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
 
 export interface HistoryVersion {
   readonly sigkey: Sigkey;

@@ -2,14 +2,14 @@
  * Finding out what a target has after a change was tried: new value, then, only where that is needed, the old one; keys
  * that are proven take their predecessors away. Ends in one status and the words for it. Nothing is written here.
  */
-import type { Actor } from '../audit/audit.ts';
-import type { Sigkey } from '../base/ids.ts';
-import { versionsOf } from '../vault/vault.ts';
+import type { Actor } from '../../audit/audit.ts';
+import type { Sigkey } from '../../base/ids.ts';
+import { versionsOf } from '../../vault/vault.ts';
 import { type Hands, perform, verifyStored } from './ask.ts';
-import type { AnswerClass, ChangeAnswer, VerifyAnswer } from './connectors/connector.ts';
-import type { Context } from './context.ts';
-import type { OutcomeStatus } from './plan/facts.ts';
-import { judge, needsOld, type Verification } from './plan/verdict.ts';
+import type { AnswerClass, ChangeAnswer, VerifyAnswer } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import type { OutcomeStatus } from '../plan/facts.ts';
+import { judge, needsOld, type Verification } from '../plan/verdict.ts';
 import type { Subject } from './subject.ts';
 
 export interface Finding {
@@ -91,8 +91,9 @@ async function retire(
   if (connector === undefined || hands === undefined)
     return { said: 'unsent', class: 'unsupported', words: 'nobody can take the former key away' };
   const step = { operation: 'retire', former } as const;
-  const first = await perform(context, subject, connector, hands, step, actor, signal);
-  return first.said === 'confirmed' ? first : perform(context, subject, connector, hands, step, actor, signal);
+  const tag = `rot-${sigkey}`;
+  const first = await perform(context, subject, connector, hands, step, tag, actor, signal);
+  return first.said === 'confirmed' ? first : perform(context, subject, connector, hands, step, tag, actor, signal);
 }
 
 /** Once the new value works, an account changes itself with that one. */

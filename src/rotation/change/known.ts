@@ -3,23 +3,23 @@
  * The target is asked first. What works is confirmed and current, and decides a conflict, because somebody named the value
  * and the target agreed. What was not asked about is uncertain: the account is conflicted until a value is proven.
  */
-import type { Actor } from '../audit/audit.ts';
-import { record } from '../audit/audit.ts';
-import { isRefusal } from '../base/errors.ts';
-import type { AccountId, Sigkey } from '../base/ids.ts';
-import { newId } from '../base/new-id.ts';
-import { inTransaction } from '../db/db.ts';
-import type { Credential } from '../vault/vault.ts';
+import type { Actor } from '../../audit/audit.ts';
+import { record } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
+import { newId } from '../../base/new-id.ts';
+import { inTransaction } from '../../db/db.ts';
+import type { Credential } from '../../vault/vault.ts';
 import { verifyValue } from './ask.ts';
-import type { VerifyAnswer } from './connectors/connector.ts';
-import type { Context } from './context.ts';
-import { RotationError } from './errors.ts';
-import { type Lease, stillLeased, takeLease } from './lease.ts';
-import { addOutcome, addRandomization, addResolution, foldOf } from './ledger.ts';
+import type { VerifyAnswer } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import { RotationError } from '../errors.ts';
+import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
+import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
 import { noteAttempt } from './outcome.ts';
 import { settlePending } from './pending.ts';
-import { type RotationRefusal, turnDown } from './refusal.ts';
-import type { RotationResult } from './result.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
+import type { RotationResult } from '../result.ts';
 import { type Subject, subjectOf } from './subject.ts';
 
 /** See `Rotation.recordKnown`. */
@@ -40,7 +40,7 @@ export async function recordKnown(
   if (lease === undefined) return turnDown('rotation.changing', subject.account.label);
   await settlePending(context, subject, lease, lease.signal);
 
-  const asked = how.unverified ? undefined : await verifyValue(context, subject, credential, lease.signal);
+  const asked = how.unverified ? undefined : await verifyValue(context, subject, credential, actor, lease.signal);
   if (asked !== undefined && asked.answer !== 'accepted') {
     const code = asked.answer === 'rejected' ? 'rotation.credential-rejected' : 'rotation.credential-unchecked';
     return { ...turnDown(code, asked.words), class: asked.class };

@@ -3,28 +3,28 @@
  * proof by logins, the outcome. The process may die between any two lines: before the commit nothing has happened, after
  * it both values are kept and `settlePending` finds out which one the target has.
  */
-import type { Actor } from '../audit/audit.ts';
-import { record } from '../audit/audit.ts';
-import { isRefusal, wordsOf } from '../base/errors.ts';
-import type { AccountId, Sigkey } from '../base/ids.ts';
-import { newId } from '../base/new-id.ts';
-import { inTransaction } from '../db/db.ts';
-import { type Hold, holdExclusively, releaseHoldsOf } from '../vault/vault.ts';
+import type { Actor } from '../../audit/audit.ts';
+import { record } from '../../audit/audit.ts';
+import { isRefusal, wordsOf } from '../../base/errors.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
+import { newId } from '../../base/new-id.ts';
+import { inTransaction } from '../../db/db.ts';
+import { type Hold, holdExclusively, releaseHoldsOf } from '../../vault/vault.ts';
 import { type Hands, perform, verifyStored } from './ask.ts';
-import type { ChangeAnswer, Connector, VerifyAnswer } from './connectors/connector.ts';
-import type { Context } from './context.ts';
-import { RotationError } from './errors.ts';
+import type { ChangeAnswer, Connector, VerifyAnswer } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import { RotationError } from '../errors.ts';
 import { find } from './evidence.ts';
 import { drawFresh, type Fresh } from './fresh.ts';
-import { type Lease, nameLease, stillLeased, takeLease } from './lease.ts';
-import { addRandomization } from './ledger.ts';
+import { type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
+import { addRandomization } from '../ledger/ledger.ts';
 import { noteAttempt, type Tag, writeOutcome } from './outcome.ts';
-import { type Because, plan, type Trigger } from './plan/next.ts';
+import { type Because, plan, type Trigger } from '../plan/next.ts';
 import { settlePending } from './pending.ts';
 import { questionOf } from './question.ts';
-import { type RotationRefusal, turnDown } from './refusal.ts';
-import { remedyOf } from './remedies.ts';
-import type { RotationResult } from './result.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
+import { remedyOf } from '../remedies.ts';
+import type { RotationResult } from '../result.ts';
 import { type Subject, subjectOf } from './subject.ts';
 
 /** See `Rotation.rotate`. */
@@ -76,7 +76,7 @@ async function randomize(
   await commitIntent(context, subject, connector, parent, lease, tag, fresh);
   try {
     const step = { operation: 'change', fresh: fresh.sent } as const;
-    const answer = await perform(context, subject, connector, hands, step, by.actor, signal);
+    const answer = await perform(context, subject, connector, hands, step, tagOf(tag.sigkey), by.actor, signal);
     const finding = await find(
       context,
       subject,
@@ -91,6 +91,11 @@ async function randomize(
     context.log.warn({ account: account.id, sigkey: tag.sigkey }, `a change was broken off: ${wordsOf(error)}`);
     throw error;
   }
+}
+
+/** The name of a change on its target. */
+export function tagOf(sigkey: Sigkey): string {
+  return `rot-${sigkey}`;
 }
 
 /** By whose current value the change is made; undefined if that account has none. */
@@ -109,7 +114,7 @@ async function precheck(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<ChangeAnswer | VerifyAnswer | undefined> {
-  const may = await perform(context, subject, connector, hands, { operation: 'precheck' }, actor, signal);
+  const may = await perform(context, subject, connector, hands, { operation: 'precheck' }, 'precheck', actor, signal);
   if (may.said !== 'confirmed') return may;
   if (parent === null) return undefined;
   const current = await verifyStored(context, subject, parent, actor, signal);

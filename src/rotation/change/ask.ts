@@ -1,0 +1,180 @@
+/**
+ * Asking the target: each question is a connector process with the secrets it needs, opened from the vault for that
+ * question and zeroed after it. What cannot be asked is an answer too.
+ */
+import type { Actor } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { Sigkey } from '../../base/ids.ts';
+import { parsePrivateKey, signerFromPrivateKey } from '../../protocol/ssh/ssh.ts';
+import { type Account, accountById, type Credential } from '../../vault/vault.ts';
+import type {
+  ChangeAnswer,
+  Connector,
+  Login,
+  LoginCredential,
+  NewCredential,
+  Task,
+  VerifyAnswer,
+  Work,
+} from '../connectors/connector.ts';
+import type { Answer } from '../connectors/job.ts';
+import type { Context } from '../context.ts';
+import type { Said, Verification } from '../plan/verdict.ts';
+import type { Subject } from './subject.ts';
+
+/** By whose value something is done: an administrator's current one, or one of the account's own. */
+export interface Hands {
+  readonly account: Account;
+  readonly sigkey: Sigkey;
+}
+
+export type Step =
+  | { readonly operation: 'precheck' | 'fence' }
+  | { readonly operation: 'change' | 'reconcile'; readonly fresh: NewCredential }
+  | { readonly operation: 'retire'; readonly former: readonly Uint8Array[] };
+
+/** A real login with a value that the caller has at hand. */
+export async function verifyValue(
+  context: Context,
+  subject: Subject,
+  credential: Credential,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<VerifyAnswer> {
+  using opened = new DisposableStack();
+  const login = await loginOf(context, subject.account, credential, actor, signal, opened);
+  if (login === undefined) return cannot;
+  const job = { connector: subject.verifier.name, operation: 'verify', task: taskOf(subject), login } as const;
+  return verificationOf(await context.run(job, { deadlineMs: context.timing.connectorMs }, signal));
+}
+
+/** A real login with a stored value. */
+export async function verifyStored(
+  context: Context,
+  subject: Subject,
+  sigkey: Sigkey,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<VerifyAnswer> {
+  using credential = await context.vault.openVersion(subject.account.id, sigkey, 'verification', actor);
+  return await verifyValue(context, subject, credential, actor, signal);
+}
+
+/**
+ * Which of several stored values the target has, one answer each in their order, with at most `budget` refused logins.
+ * An administrator, where there is one, may look at what the target keeps instead.
+ */
+export async function verifyCandidates(
+  context: Context,
+  subject: Subject,
+  sigkeys: readonly Sigkey[],
+  budget: number,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<readonly VerifyAnswer[]> {
+  using opened = new DisposableStack();
+  const candidates: LoginCredential[] = [];
+  for (const sigkey of sigkeys) {
+    const credential = opened.use(await context.vault.openVersion(subject.account.id, sigkey, 'verification', actor));
+    const candidate = await usable(credential, signal);
+    if (candidate === undefined) return sigkeys.map(() => cannot);
+    candidates.push(candidate);
+  }
+  const overseer = [subject.admin, subject.reconciler].find((one) => one !== undefined && one.current !== null);
+  const admin =
+    overseer?.current == null
+      ? undefined
+      : await storedLogin(context, { account: overseer, sigkey: overseer.current }, actor, signal, opened);
+  const answer = await context.run(
+    {
+      connector: subject.verifier.name,
+      operation: 'adminverify',
+      task: taskOf(subject),
+      ...(admin === undefined ? {} : { admin }),
+      candidates,
+      budget,
+    },
+    { deadlineMs: context.timing.connectorMs },
+    signal,
+  );
+  return sigkeys.map((_, at) => answer.each?.[at] ?? { ...verificationOf(answer), answer: 'unknown' });
+}
+
+/** One step of a change. `tag` names it on the target. */
+export async function perform(
+  context: Context,
+  subject: Subject,
+  connector: Connector,
+  hands: Hands,
+  step: Step,
+  tag: string,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<ChangeAnswer> {
+  using opened = new DisposableStack();
+  const login = await storedLogin(context, hands, actor, signal, opened);
+  if (login === undefined) return { ...cannot, said: 'unsent' };
+  const mode = hands.account.id === subject.account.id ? 'self' : 'admin';
+  const { targetSeconds, connectorMs } = context.timing;
+  const work: Work = { ...taskOf(subject), by: { mode, login }, tag, targetSeconds };
+  return changeOf(await context.run({ connector: connector.name, ...step, work }, { deadlineMs: connectorMs }, signal));
+}
+
+const cannot: VerifyAnswer = {
+  answer: 'unknown',
+  class: 'unsupported',
+  words: 'this kind of credential cannot log in there',
+};
+
+function taskOf({ account, place, settings }: Subject): Task {
+  return { place, account: account.name, settings };
+}
+
+async function storedLogin(
+  context: Context,
+  { account, sigkey }: Hands,
+  actor: Actor,
+  signal: AbortSignal,
+  opened: DisposableStack,
+): Promise<Login | undefined> {
+  const credential = opened.use(await context.vault.openVersion(account.id, sigkey, 'rotation', actor));
+  return loginOf(context, account, credential, actor, signal, opened);
+}
+
+/** The login of an account with this value, through another account where it has one for that. */
+async function loginOf(
+  context: Context,
+  account: Account,
+  credential: Credential,
+  actor: Actor,
+  signal: AbortSignal,
+  opened: DisposableStack,
+): Promise<Login | undefined> {
+  const candidate = await usable(credential, signal);
+  if (candidate === undefined) return undefined;
+  const login = { user: account.name, credential: candidate };
+  const first = account.viaAccountId === null ? undefined : await accountById(context.db, account.viaAccountId);
+  if (first === undefined) return login;
+  // One step and no more: whoever is gone through logs in himself.
+  if (first.current === null || first.viaAccountId !== null) return undefined;
+  const via = await storedLogin(context, { account: first, sigkey: first.current }, actor, signal, opened);
+  return via === undefined ? undefined : { ...login, via };
+}
+
+/** A credential as something that can log in; undefined for kinds that cannot. It is open as long as the credential is. */
+async function usable(credential: Credential, signal: AbortSignal): Promise<LoginCredential | undefined> {
+  if (credential.kind === 'password') return { kind: 'password', secret: credential.secret };
+  if (credential.kind !== 'ssh-key') return undefined;
+  const key = await parsePrivateKey(credential.privateKey, credential.passphrase, signal);
+  return isRefusal(key) ? undefined : { kind: 'ssh-key', signer: signerFromPrivateKey(key.key) };
+}
+
+function changeOf({ outcome, class: kind, words }: Answer): ChangeAnswer {
+  const known: readonly string[] = ['confirmed', 'failed', 'uncertain', 'unsent'] satisfies readonly Said[];
+  return { said: known.includes(outcome) ? (outcome as Said) : 'uncertain', class: kind, words };
+}
+
+function verificationOf({ outcome, class: kind, words }: Answer): VerifyAnswer {
+  const known: readonly string[] = ['accepted', 'rejected', 'unknown'] satisfies readonly Verification[];
+  return { answer: known.includes(outcome) ? (outcome as Verification) : 'unknown', class: kind, words };
+}

@@ -1,0 +1,128 @@
+/**
+ * Whom and what a randomization concerns: the account, its policy, its connector, where it stands and by whose rights
+ * it is changed. Read once at the beginning; nothing secret is in it.
+ */
+import type { AccountId } from '../../base/ids.ts';
+import type { Db } from '../../db/db.ts';
+import { hostKeysOf, serviceFor, type Target, targetById } from '../../estate/estate.ts';
+import { type Account, accountById, type Policy, policyById } from '../../vault/vault.ts';
+import type { Connector, Place, Tls } from '../connectors/connector.ts';
+import { faultOfSettings } from '../connectors/parameters.ts';
+import { connectorNamed, verifierOf } from '../connectors/registry.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
+
+export interface Subject {
+  readonly account: Account;
+  readonly policy: Policy;
+  readonly place: Place;
+  /** The connector's own settings of the account; what every account may say is taken out. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Undefined when nobody changes this account by machine; it can be verified all the same. */
+  readonly connector: Connector | undefined;
+  /** Whose login proves a value: the connector, or the usual one of the account's kind. */
+  readonly verifier: Connector;
+  /** The account by whose rights the change is made, or undefined for its own. */
+  readonly admin: Account | undefined;
+  /** The account that may set a new value where the present one is lost. */
+  readonly reconciler: Account | undefined;
+  readonly skipWhileInUse: boolean;
+  /** Refused logins that a verification may cost within half an hour, where the target does not say how many lock it. */
+  readonly loginBudget: number;
+}
+
+/** Reads the subject. Refused when the account is gone or its target cannot be reached as declared. */
+export async function subjectOf(db: Db, id: AccountId): Promise<Subject | RotationRefusal> {
+  const account = await accountById(db, id);
+  if (account === undefined) return turnDown('rotation.account-unknown', `account ${id}`);
+  const target = await targetById(db, account.target.id);
+  if (target === undefined || target.disabled)
+    return turnDown('rotation.target-incomplete', `${account.target.name} is disabled or gone`);
+  const policy = await policyById(db, account.policyId);
+  if (policy === undefined) return turnDown('rotation.settings-invalid', `${account.label}: its policy is gone`);
+
+  const { skip_while_in_use: skip, login_budget: budget, service, ...settings } = account.settings;
+  const connector = account.connector === null ? undefined : connectorNamed(account.connector);
+  const verifier = connector ?? verifierOf(account.kind);
+  if (verifier === undefined)
+    return turnDown('rotation.no-connector', `nothing checks credentials of kind ${account.kind}`);
+  const place = await placeOf(db, target, verifier, typeof service === 'string' ? service : undefined);
+  if (typeof place === 'string') return turnDown('rotation.target-incomplete', place);
+  const fault = connector && faultOf(connector, account, settings);
+  if (fault !== undefined) return turnDown('rotation.settings-invalid', `${account.label}: ${fault}`);
+
+  const helpers: (Account | undefined)[] = [];
+  for (const [role, helper] of [
+    ['administrator', account.adminAccountId],
+    ['reconcile', account.reconcileAccountId],
+  ] as const) {
+    const found = helper === null ? undefined : await accountById(db, helper);
+    if (helper !== null && found === undefined)
+      return turnDown('rotation.settings-invalid', `${account.label}: its ${role} account was removed`);
+    if (found !== undefined && found.target.id !== account.target.id)
+      return turnDown('rotation.settings-invalid', `${account.label}: ${found.label} stands on another target`);
+    helpers.push(found);
+  }
+  return {
+    account,
+    policy,
+    place,
+    settings,
+    connector,
+    verifier,
+    admin: helpers[0],
+    reconciler: helpers[1],
+    skipWhileInUse: skip !== false,
+    loginBudget: typeof budget === 'number' && budget >= 0 ? budget : usualLoginBudget,
+  };
+}
+
+const usualLoginBudget = 2;
+
+/** Where the connector reaches the target, or what is missing for that. */
+async function placeOf(
+  db: Db,
+  target: Target,
+  connector: Connector,
+  name: string | undefined,
+): Promise<Place | string> {
+  const service = connector.protocols
+    .map((protocol) => serviceFor(target, protocol, name))
+    .find((one) => one !== undefined);
+  if (service === undefined)
+    return `${target.name} has no ${connector.protocols.join(' or ')} service${name === undefined ? '' : ` named ${name}`}`;
+  const keys = (await hostKeysOf(db, service.id)).filter((key) => key.state === 'trusted');
+  if (service.protocol === 'ssh' && keys.length === 0) return `no host key of ${target.name} is trusted`;
+  const { tls, ...settings } = service.settings;
+  return {
+    protocol: service.protocol,
+    address: target.address,
+    port: service.port,
+    hostKeys: keys.map((key) => key.blob),
+    tls: tlsOf(tls),
+    settings,
+  };
+}
+
+/** Certificates are checked unless the declaration says `tls: off`. */
+function tlsOf(tls: unknown): Tls {
+  if (tls === 'off') return { kind: 'off' };
+  const { serverName, ca } = (tls ?? {}) as { serverName?: string; ca?: string };
+  return {
+    kind: 'verify',
+    ...(serverName === undefined ? {} : { serverName }),
+    ...(ca === undefined ? {} : { ca }),
+  };
+}
+
+function faultOf(
+  connector: Connector,
+  account: Account,
+  settings: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (connector.kind !== account.kind) return `${connector.name} changes no credentials of kind ${account.kind}`;
+  const mode = account.adminAccountId === null ? 'self' : 'admin';
+  if (!connector.capabilities.modes.includes(mode)) return `${connector.name} cannot change an account by mode ${mode}`;
+  if (account.viaAccountId !== null && !connector.capabilities.via)
+    return `${connector.name} cannot log in through another account`;
+  return connector.faultOfName(account.name) ?? faultOfSettings(connector.name, connector.parameters, settings);
+}
