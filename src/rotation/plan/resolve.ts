@@ -1,0 +1,133 @@
+/**
+ * What is to be done about a conflict, and what the answers of a target decide. INVARIANT: a value becomes current by
+ * itself only if it is the only one of all candidates that the target accepts and every other one was refused; two that
+ * work are as good as none, and one that could not be asked leaves everything as it is. Nothing is decided while a
+ * change may still land, or while another node may know more. Pure.
+ */
+import type { Sigkey } from '../../base/ids.ts';
+import type { Decision, Facts } from './facts.ts';
+import { type Fold, fold as foldFacts } from './fold.ts';
+import type { Verification } from './verdict.ts';
+
+/** Why a person must decide. */
+export type ManualReason =
+  /** Automatic resolution is switched off for the policy. */
+  | 'switched-off'
+  /** Other accounts are changed by this one's rights: trying its values could break them (B-24). */
+  | 'target-administrator'
+  /** The target refuses every value that is known. */
+  | 'none-accepted'
+  /** The target accepts several: within a grace period, or because a value was entered twice. */
+  | 'several-accepted'
+  /** Another node could not be heard in time. */
+  | 'nodes-inconsistent'
+  /** The target could not be asked, several times. */
+  | 'target-silent'
+  /** One more refused login could lock the account. */
+  | 'budget'
+  /** No connector of this account can try a value. */
+  | 'no-connector';
+
+export type ResolutionStep =
+  | { readonly kind: 'settled' }
+  | {
+      readonly kind: 'wait';
+      readonly until: number;
+      readonly because: 'pending' | 'landing' | 'nodes' | 'retry' | 'not-managing';
+    }
+  /** Try these, newest first: the newest is the likeliest, and refused logins are dear. */
+  | { readonly kind: 'verify'; readonly candidates: readonly Sigkey[] }
+  | { readonly kind: 'manual'; readonly because: ManualReason };
+
+export interface ConflictQuestion {
+  readonly facts: Facts;
+  readonly fold: Fold;
+  /** Global and policy's switch together. */
+  readonly automatic: boolean;
+  readonly targetAdministrator: boolean;
+  /** Whether this node resolves for the account's policy. */
+  readonly managing: boolean;
+  /** Whether everything that other nodes had said by now is here. `late`: they were waited for long enough. */
+  readonly nodes: 'here' | 'waiting' | 'late';
+  /** Until then a change that was cut off may still land on the target; it was fenced, or its own time is over. */
+  readonly quietUntil: number;
+  /** The last try for exactly these facts, if there was one. */
+  readonly lastTry: { readonly at: number; readonly verdict: Verdict; readonly count: number } | null;
+  readonly now: number;
+}
+
+/** A target that was silent is asked again after this, in milliseconds, and so many times in all. */
+export const retryMs = 30_000;
+export const silentTries = 10;
+
+/** What to do now. A question whose facts have changed since the last try starts anew (`lastTry` is null then). */
+export function resolutionStep(question: ConflictQuestion): ResolutionStep {
+  const { fold, lastTry, now } = question;
+  if (fold.conflict === 'none') return { kind: 'settled' };
+  if (!question.managing) return { kind: 'wait', until: Number.POSITIVE_INFINITY, because: 'not-managing' };
+  if (!question.automatic) return { kind: 'manual', because: 'switched-off' };
+  if (question.targetAdministrator) return { kind: 'manual', because: 'target-administrator' };
+  if (question.nodes === 'late') return { kind: 'manual', because: 'nodes-inconsistent' };
+  if (fold.busy) return { kind: 'wait', until: now, because: 'pending' };
+  if (question.nodes === 'waiting' || fold.missing.length > 0) return { kind: 'wait', until: now, because: 'nodes' };
+  if (question.quietUntil > now) return { kind: 'wait', until: question.quietUntil, because: 'landing' };
+  if (lastTry !== null) {
+    const { verdict, at, count } = lastTry;
+    if (verdict.kind === 'manual') return verdict;
+    if (count >= silentTries) return { kind: 'manual', because: 'target-silent' };
+    if (at + retryMs > now) return { kind: 'wait', until: at + retryMs, because: 'retry' };
+  }
+  return { kind: 'verify', candidates: fold.candidates.toReversed() };
+}
+
+export type Verdict =
+  | { readonly kind: 'root'; readonly root: Sigkey }
+  | { readonly kind: 'manual'; readonly because: ManualReason }
+  /** The target could not be asked about at least one: nothing is known. */
+  | { readonly kind: 'again' };
+
+export interface Tested {
+  readonly sigkey: Sigkey;
+  readonly answer: Verification;
+}
+
+/** The exactly-one rule (B-21). */
+export function verdictOf(tested: readonly Tested[]): Verdict {
+  const accepted = tested.filter(({ answer }) => answer === 'accepted');
+  if (accepted.length > 1) return { kind: 'manual', because: 'several-accepted' };
+  if (tested.some(({ answer }) => answer === 'unknown')) return { kind: 'again' };
+  const [winner] = accepted;
+  return winner === undefined ? { kind: 'manual', because: 'none-accepted' } : { kind: 'root', root: winner.sigkey };
+}
+
+/** A decision for `root` over everything that is known now, except what is still pending. */
+export function decideRoot(facts: Facts, root: Sigkey | null, fold: Fold = foldFacts(facts)): Decision {
+  const seen = facts.randomizations.map((fact) => fact.sigkey).filter((sigkey) => fold.status.get(sigkey) !== 'P');
+  return { kind: 'root', root, seen };
+}
+
+/**
+ * Forcing (B-27): every uncertain value is presumed to have failed, and of the confirmed ones the one that was drawn last
+ * is presumed to hold. Null where nothing was ever confirmed. Nobody has asked the target: the randomization that
+ * follows is what makes it true.
+ */
+export function forcedRoot(facts: Facts, fold: Fold): Sigkey | null {
+  const age = new Map(facts.randomizations.map((fact) => [fact.sigkey, fact.createdAt]));
+  const confirmed = [...(fold.root === null ? [] : [fold.root]), ...fold.working].filter(
+    (sigkey) => fold.status.get(sigkey) === 'C',
+  );
+  const newest = confirmed.toSorted((a, b) => (age.get(a) ?? 0) - (age.get(b) ?? 0) || (a < b ? -1 : a > b ? 1 : 0));
+  return newest.at(-1) ?? null;
+}
+
+/**
+ * Every other value that was ever known, for when no candidate works: somebody may have put an old one back, or a value
+ * that was given up may have landed. Newest first, candidates left out.
+ */
+export function retained(facts: Facts, fold: Fold): readonly Sigkey[] {
+  const tried = new Set(fold.candidates);
+  return facts.randomizations
+    .filter((fact) => !tried.has(fact.sigkey) && fold.status.get(fact.sigkey) !== 'P')
+    .toSorted((a, b) => b.createdAt - a.createdAt || (a.sigkey < b.sigkey ? 1 : -1))
+    .map((fact) => fact.sigkey);
+}
