@@ -185,8 +185,20 @@ export const catalogue = {
   'rotation.verified': event<{ readonly connector: string; readonly answer: 'accepted' | 'rejected' | 'unknown' }>(
     'A stored value was tried against the target.',
   ),
-  'rotation.resolved': event<{ readonly tried: number; readonly reason: string }>(
-    'One of several values was found to be the one that the target has.',
+  'rotation.resolved': event<{
+    readonly action: 'A' | 'F' | 'B' | 'M';
+    readonly tried: number;
+    readonly reason: string;
+  }>('A conflict was decided: automatically (A), by force (F), by blanking (B) or by hand (M).'),
+  'rotation.reconciled': event<{ readonly by: string; readonly reason: string }>(
+    'A new value was set by the reconcile account, because the present one was lost.',
+  ),
+  'rotation.out-of-sync': event<{ readonly code: string; readonly reason: string }>(
+    'The target refuses the value that is recorded as current.',
+  ),
+  'rotation.alert': event<{ readonly reason: string }>('A person has to look at an account.'),
+  'rotation.discovered': event<{ readonly accounts: number; readonly found: number }>(
+    'All accounts were looked at for conflicts.',
   ),
   'rotation.skipped': event<{ readonly reason: string; readonly until?: string }>('A due randomization was put off.'),
   'rotation.known-recorded': event<{ readonly reason: string }>(

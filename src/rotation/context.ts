@@ -4,6 +4,8 @@ import type { Log } from '../base/log.ts';
 import type { Db } from '../db/db.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { RunConnector } from './connectors/run.ts';
+import type { Peers } from './peers.ts';
+import type { At } from './points.ts';
 
 /** Times in milliseconds unless named otherwise. `connectorMs` < `leaseMs`. */
 export interface Timing {
@@ -28,13 +30,37 @@ export function timingFor(connectorSeconds: number): Timing {
 
 export const usualTiming: Timing = timingFor(60);
 
+/** What an operator may set for the whole installation. */
+export interface Rules {
+  /** Conflicts are resolved by logins without being asked (B-26). */
+  readonly automaticResolution: boolean;
+  /** Accounts in one batch of automatic resolution. */
+  readonly batchLimit: number;
+  /** Changes at a time: on one target, and in all. */
+  readonly perTarget: number;
+  readonly overall: number;
+  /** A current value is tried at its target so often, in milliseconds; 0 never. */
+  readonly heartbeatMs: number;
+}
+
+export const usualRules: Rules = {
+  automaticResolution: true,
+  batchLimit: 50,
+  perTarget: 2,
+  overall: 8,
+  heartbeatMs: 24 * 3_600_000,
+};
+
 export interface Context {
   readonly db: Db;
   readonly vault: Vault;
   readonly log: Log;
   readonly clock: Clock;
   readonly timing: Timing;
+  readonly rules: Rules;
   readonly run: RunConnector;
+  readonly peers: Peers;
+  readonly at: At;
   /** This installation in the facts. */
   readonly node: string;
   /** This process in leases, for people. */

@@ -19,6 +19,50 @@ export const rotationErrors = defineErrors({
     remedy:
       'find out with `sallyport verify ACCOUNT`, or store the value that works with `sallyport account set ACCOUNT`; until then nothing rotates by itself',
   },
+  'rotation.resolving': {
+    meaning: 'automatic resolution of this account has not finished',
+    remedy: 'wait for it (`sallyport conflicts show ACCOUNT` says what for), or switch it off in the configuration',
+  },
+  'rotation.not-conflicted': {
+    meaning: 'this account is not in conflict',
+    remedy: 'nothing to do; `sallyport verify ACCOUNT` tries its current value',
+  },
+  'rotation.not-uncertain': {
+    meaning: 'this value is not an uncertain one of the conflict',
+    remedy: 'take a sigkey with status U from `sallyport conflicts show ACCOUNT`',
+  },
+  'rotation.no-candidate': {
+    meaning: 'this value is no candidate of the conflict',
+    remedy: 'take a candidate from `sallyport conflicts show ACCOUNT`',
+  },
+  'rotation.incomplete-first': {
+    meaning: 'a current value can be set only in a tree conflict without uncertain values',
+    remedy: 'confirm or reject every uncertain value first',
+  },
+  'rotation.target-administrator': {
+    meaning: 'other accounts are changed by the rights of this one, so nothing is presumed or reset here',
+    remedy: 'find the value that holds, and confirm, reject or set it by hand',
+  },
+  'rotation.nodes-unreachable': {
+    meaning: 'not every node can be reached, and this must hold on all of them at once',
+    remedy: 'bring the nodes back (`sallyport node status`); if they will not come back, blank the account',
+  },
+  'rotation.not-managing': {
+    meaning: 'another node resolves conflicts of this account',
+    remedy: 'run the command on the managing node of its policy (`sallyport node status`)',
+  },
+  'rotation.no-reconcile-account': {
+    meaning: 'no account may set a new value here',
+    remedy: 'declare one with `reconcile: ACCOUNT@TARGET` on the account',
+  },
+  'rotation.not-lost': {
+    meaning: 'a known value works, so nothing was reset',
+    remedy: 'rotate the account if you want a new value',
+  },
+  'rotation.not-known-lost': {
+    meaning: 'it is not known that every value is lost, so nothing was reset',
+    remedy: 'make the target answer, then try again',
+  },
   'rotation.changing': {
     meaning: 'the credential of this account is being changed just now',
     remedy: 'wait until that has ended; a change that was cut off is settled when its lease runs out',

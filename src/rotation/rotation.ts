@@ -7,14 +7,14 @@
  */
 import type { Actor } from '../audit/audit.ts';
 import type { Clock } from '../base/clock.ts';
-import type { AccountId } from '../base/ids.ts';
+import type { AccountId, Sigkey } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { newId } from '../base/new-id.ts';
 import { orAborted } from '../base/signals.ts';
 import type { Db } from '../db/db.ts';
 import type { Credential, Vault } from '../vault/vault.ts';
 import { processRunner, type RunConnector } from './connectors/run.ts';
-import { type Context, type Timing, usualTiming } from './context.ts';
+import { type Context, type Rules, type Timing, usualRules, usualTiming } from './context.ts';
 import { rotateAccount } from './change/engine.ts';
 import { type History, historyOf } from './ledger/history.ts';
 import { recordKnown } from './change/known.ts';
@@ -22,12 +22,27 @@ import { nodeName } from './ledger/ledger.ts';
 import type { Trigger } from './plan/next.ts';
 import type { RotationRefusal } from './refusal.ts';
 import type { RotationResult, VerifyResult } from './result.ts';
-import { verifyAccount } from './change/verify.ts';
+import { alone, type Peers } from './peers.ts';
+import type { At } from './points.ts';
+import { type BatchEntry, conflictedAccounts, resolveInBatches } from './resolution/batch.ts';
+import { blankAccount, decideValue, type Decided, forceRandomization, setCurrentValue } from './resolution/by-hand.ts';
+import { reconcileAccount } from './resolution/reconcile.ts';
+import {
+  type ConflictEntry,
+  conflictList,
+  discoverConflicts,
+  type Discovery,
+  lastDiscovery,
+  type Tree,
+  treeOf,
+} from './resolution/show.ts';
+import { verifyAccount } from './resolution/synchrony.ts';
+import { verificationReport, type VerificationRow } from './resolution/verifications.ts';
 import { watch } from './triggers/watch.ts';
 
 export type { AnswerClass, Connector } from './connectors/connector.ts';
 export { connectorNamed, connectorNames } from './connectors/registry.ts';
-export { type Timing, timingFor, usualTiming } from './context.ts';
+export { type Rules, type Timing, timingFor, usualRules, usualTiming } from './context.ts';
 export type { History, HistoryAttempt, HistoryVersion } from './ledger/history.ts';
 export type { Status } from './plan/facts.ts';
 export type { Conflict } from './plan/fold.ts';
@@ -35,6 +50,12 @@ export type { Trigger } from './plan/next.ts';
 export type { Verification } from './plan/verdict.ts';
 export type { RotationRefusal } from './refusal.ts';
 export type { RotationResult, VerifyResult } from './result.ts';
+export type { Heard, MayRotate, Peers } from './peers.ts';
+export type { BatchEntry } from './resolution/batch.ts';
+export type { Decided } from './resolution/by-hand.ts';
+export type { Resolved } from './resolution/automatic.ts';
+export type { ConflictEntry, Discovery, Tree, TreeValue } from './resolution/show.ts';
+export type { VerificationRow } from './resolution/verifications.ts';
 export { type FoundKey, scanHostKeys } from './scan.ts';
 
 export interface RotationOptions {
@@ -47,6 +68,11 @@ export interface RotationOptions {
   readonly timing?: Partial<Timing>;
   /** How a connector is run; a process of its own unless told (tests put faults here). */
   readonly run?: RunConnector;
+  readonly rules?: Partial<Rules>;
+  /** What is to be known of other nodes; alone unless told. */
+  readonly peers?: Peers;
+  /** Told at every point where the process may die; for tests. */
+  readonly at?: At;
   /** False: no triggers and no settling of pending values, only what is asked. True unless told. */
   readonly watch?: boolean;
 }
@@ -63,10 +89,17 @@ export interface Rotation extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<RotationResult | RotationRefusal>;
   /**
-   * Tries the current credential at the target by a real login; changes nothing. Of an account in conflict every candidate
+   * Tries the current credential at the target by a real login; changes nothing there. Where it is refused, every value
+   * that was ever known is tried, and the one that works becomes current again. Of an account in conflict every candidate
    * is tried, and if exactly one works and the others are refused, it becomes current and the conflict is settled.
    */
   verify(account: AccountId, actor: Actor, signal: AbortSignal): Promise<VerifyResult | RotationRefusal>;
+  /**
+   * Sets a new value by the reconcile account, after every known value was tried and refused. Refused while one works, or
+   * while that is not known.
+   */
+  reconcile(account: AccountId, actor: Actor, signal: AbortSignal): Promise<RotationResult | RotationRefusal>;
+  readonly conflicts: Conflicts;
   /** Everything known of the account's values, without the values. */
   history(account: AccountId): Promise<History | RotationRefusal>;
   /**
@@ -85,6 +118,31 @@ export interface Rotation extends AsyncDisposable {
   settle(): Promise<void>;
 }
 
+/** What can be known and done about accounts in conflict. */
+export interface Conflicts {
+  list(signal: AbortSignal): Promise<readonly ConflictEntry[]>;
+  show(account: AccountId, signal: AbortSignal): Promise<Tree | RotationRefusal>;
+  /** Automatic resolution now, of these accounts or of all, in batches; `told` hears of each. */
+  resolve(
+    accounts: readonly AccountId[] | 'all',
+    actor: Actor,
+    told: (entry: BatchEntry) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  force(account: AccountId, actor: Actor, signal: AbortSignal): Promise<RotationResult | RotationRefusal>;
+  decide(
+    account: AccountId,
+    sigkey: Sigkey,
+    what: 'confirm' | 'reject' | 'set-current',
+    actor: Actor,
+    signal: AbortSignal,
+  ): Promise<Decided | RotationRefusal>;
+  blank(account: AccountId, actor: Actor, signal: AbortSignal): Promise<Decided | RotationRefusal>;
+  discover(actor: Actor, signal: AbortSignal): Promise<Discovery>;
+  lastDiscovery(): Promise<Discovery | undefined>;
+  report(of: { readonly account?: AccountId; readonly limit: number }): Promise<readonly VerificationRow[]>;
+}
+
 /**
  * Opens rotation: settles what an earlier process left pending, then reacts to released holds and to the timer until
  * it is disposed of. A change that runs at disposal is broken off; it stays pending until its lease runs out, and is
@@ -100,6 +158,9 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     log,
     clock,
     timing: { ...usualTiming, ...options.timing },
+    rules: { ...usualRules, ...options.rules },
+    peers: options.peers ?? alone,
+    at: options.at ?? (() => {}),
     run: options.run ?? processRunner(),
     node: await nodeName(db),
     holder: `${process.pid}/${newId(clock.now())}`,
@@ -119,7 +180,10 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     // A caller that goes away does not break off a change that a target is making.
     rotate: (account, trigger, actor, caller) =>
       orAborted(during(rotateAccount(context, account, trigger, actor, over)), caller),
-    verify: (account, actor, caller) => during(verifyAccount(context, account, actor, AbortSignal.any([over, caller]))),
+    reconcile: (account, actor, caller) => orAborted(during(reconcileAccount(context, account, actor, over)), caller),
+    verify: (account, actor, caller) =>
+      during(verifyAccount(context, account, actor, { heartbeat: false }, AbortSignal.any([over, caller]))),
+    conflicts: conflictsOf(context, during, over),
     history: (account) => historyOf(db, account),
     recordKnown: (account, credential, how, actor, caller) =>
       during(recordKnown(context, account, credential, how, actor, AbortSignal.any([over, caller]))),
@@ -129,5 +193,31 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
       await loop?.[Symbol.asyncDispose]();
       await Promise.all(asked);
     },
+  };
+}
+
+function conflictsOf(context: Context, during: <T>(running: Promise<T>) => Promise<T>, over: AbortSignal): Conflicts {
+  const until = (caller: AbortSignal): AbortSignal => AbortSignal.any([over, caller]);
+  return {
+    list: (caller) => conflictList(context, until(caller)),
+    show: (account, caller) => treeOf(context, account, until(caller)),
+    resolve: (accounts, actor, told, caller) =>
+      during(
+        (async () => {
+          const ids = accounts === 'all' ? await conflictedAccounts(context) : accounts;
+          await resolveInBatches(context, ids, { actor, demanded: true }, told, until(caller));
+        })(),
+      ),
+    force: (account, actor, caller) => orAborted(during(forceRandomization(context, account, actor, over)), caller),
+    decide: (account, sigkey, what, actor, caller) =>
+      during(
+        what === 'set-current'
+          ? setCurrentValue(context, account, sigkey, actor, until(caller))
+          : decideValue(context, account, sigkey, what, actor, until(caller)),
+      ),
+    blank: (account, actor, caller) => during(blankAccount(context, account, actor, until(caller))),
+    discover: (actor, caller) => during(discoverConflicts(context, actor, until(caller))),
+    lastDiscovery: () => lastDiscovery(context),
+    report: (of) => verificationReport(context.db, of),
   };
 }

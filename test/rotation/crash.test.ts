@@ -36,11 +36,11 @@ async function pendingOf(room: RotationRoom): Promise<Sigkey[]> {
 
 const cases = [
   { stop: 'precheck', landed: false, reachable: true, status: undefined },
-  { stop: 'precheck verify', landed: false, reachable: true, status: undefined },
-  { stop: 'precheck verify change', landed: false, reachable: true, status: 'F' },
-  { stop: 'precheck verify change', landed: true, reachable: true, status: 'C' },
-  { stop: 'precheck verify change', landed: true, reachable: false, status: 'U' },
-  { stop: 'precheck verify change verify', landed: true, reachable: true, status: 'C' },
+  { stop: 'precheck adminverify', landed: false, reachable: true, status: undefined },
+  { stop: 'precheck adminverify change', landed: false, reachable: true, status: 'F' },
+  { stop: 'precheck adminverify change', landed: true, reachable: true, status: 'C' },
+  { stop: 'precheck adminverify change', landed: true, reachable: false, status: 'U' },
+  { stop: 'precheck adminverify change verify', landed: true, reachable: true, status: 'C' },
 ] as const;
 
 for (const { stop, landed, reachable, status } of cases) {

@@ -24,7 +24,9 @@ const rotation = await openRotation(
         process.stdout.write('here\n');
         await new Promise<void>(() => {});
       }
-      return { outcome: operation === 'verify' ? 'accepted' : 'confirmed', class: 'none', words: '' };
+      const accepted = { answer: 'accepted', class: 'none', words: '' } as const;
+      const outcome = operation === 'verify' ? 'accepted' : 'confirmed';
+      return { outcome, class: 'none', words: '', each: [accepted] };
     },
   },
   never,

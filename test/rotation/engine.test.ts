@@ -42,7 +42,7 @@ test('an acknowledged change that a login proves is confirmed and current, in th
   const result = await rotate(stage);
   expect(result).toMatchObject({ status: 'confirmed' });
   expect(await room.value(account)).toBe(target.live);
-  expect(target.jobs).toEqual(['precheck', 'verify', 'change', 'verify']);
+  expect(target.jobs).toEqual(['precheck', 'adminverify', 'change', 'verify']);
   const history = await room.rotation.history(account.id);
   if (isRefusal(history)) throw new Error(history.reason);
   expect(history.versions.map(({ status, place, current }) => [status, place, current])).toEqual([

@@ -7,6 +7,7 @@ import { silent } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { inTransaction } from '../../src/db/db.ts';
 import { declareTargets } from '../../src/estate/estate.ts';
+import type { LoginCredential } from '../../src/rotation/connectors/connector.ts';
 import type { Job } from '../../src/rotation/connectors/job.ts';
 import { openRotation, type Rotation, type RotationOptions } from '../../src/rotation/rotation.ts';
 import { type Account, accountNamed, type AccountDeclaration, declareAccounts } from '../../src/vault/vault.ts';
@@ -108,8 +109,12 @@ export const nowhere: Reached = {
 
 /** The password that a job tries or sets, as text; undefined where it has none. */
 export function passwordOf(job: Job): string | undefined {
-  if (job.operation === 'change') return job.fresh.kind === 'password' ? job.fresh.secret.revealText() : undefined;
-  if (job.operation !== 'verify') return undefined;
-  const { credential } = job.login;
+  if (job.operation === 'change' || job.operation === 'reconcile')
+    return job.fresh.kind === 'password' ? job.fresh.secret.revealText() : undefined;
+  return job.operation === 'verify' ? textOf(job.login.credential) : undefined;
+}
+
+/** A password as text. */
+export function textOf(credential: LoginCredential): string | undefined {
   return credential.kind === 'password' ? credential.secret.revealText() : undefined;
 }

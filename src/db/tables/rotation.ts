@@ -78,13 +78,82 @@ export interface RotationAttemptTable {
   actor: string;
   started_at: Date;
   ended_at: Date;
-  result: 'confirmed' | 'failed' | 'uncertain' | 'skipped' | 'known-recorded' | 'verified';
+  result:
+    | 'confirmed'
+    | 'failed'
+    | 'uncertain'
+    | 'skipped'
+    | 'skipped-active-session'
+    | 'known-recorded'
+    | 'verified'
+    | 'resolved';
   class: string | null;
   sigkey: Sigkey | null;
   message: string;
 }
 
+export interface PasswordVerificationTable {
+  id: GeneratedAlways<number>;
+  svcid: string;
+  accountname: string;
+  accountguid: AccountId;
+  type: 'P' | 'C' | 'U' | 'F';
+  requestername: string;
+  requesterguid: string;
+  retcode: string;
+  agentmessage: string;
+  sigkey: Sigkey;
+  verificationid: Id<'verification'>;
+  actionreason: 'A' | 'F' | 'B' | 'M';
+  at: Generated<Date>;
+}
+
+export interface ConflictTryTable {
+  account_id: AccountId;
+  digest: string;
+  since: Date;
+  tried_at: Date | null;
+  count: Generated<number>;
+  /** Written as JSON text. */
+  verdict: ColumnType<unknown, string | null, string | null>;
+  words: Generated<string>;
+  alerted: Generated<boolean>;
+}
+
+export interface AccountSyncTable {
+  account_id: AccountId;
+  sigkey: Sigkey;
+  state: 'in-sync' | 'out-of-sync' | 'unknown';
+  class: string;
+  words: string;
+  checked_at: Date;
+}
+
+export interface RefusedLoginTable {
+  id: GeneratedAlways<number>;
+  account_id: AccountId;
+  at: Date;
+}
+
+export interface ConflictDiscoveryTable {
+  id: GeneratedAlways<number>;
+  at: Date;
+  accounts: number;
+  found: number;
+}
+
+export interface RotationLookTable {
+  account_id: AccountId;
+  at: Date;
+}
+
 export type RotationTables = {
+  conflict_discovery: ConflictDiscoveryTable;
+  rotation_look: RotationLookTable;
+  password_verification: PasswordVerificationTable;
+  conflict_try: ConflictTryTable;
+  account_sync: AccountSyncTable;
+  refused_login: RefusedLoginTable;
   ledger_node: LedgerNodeTable;
   randomization: RandomizationTable;
   outcome: OutcomeTable;

@@ -17,9 +17,10 @@ import type {
   VerifyAnswer,
   Work,
 } from '../connectors/connector.ts';
-import type { Answer } from '../connectors/job.ts';
+import type { Answer, Job } from '../connectors/job.ts';
 import type { Context } from '../context.ts';
 import type { Said, Verification } from '../plan/verdict.ts';
+import type { Question } from '../points.ts';
 import type { Subject } from './subject.ts';
 
 /** By whose value something is done: an administrator's current one, or one of the account's own. */
@@ -45,7 +46,7 @@ export async function verifyValue(
   const login = await loginOf(context, subject.account, credential, actor, signal, opened);
   if (login === undefined) return cannot;
   const job = { connector: subject.verifier.name, operation: 'verify', task: taskOf(subject), login } as const;
-  return verificationOf(await context.run(job, { deadlineMs: context.timing.connectorMs }, signal));
+  return verificationOf(await ask(context, job, signal));
 }
 
 /** A real login with a stored value. */
@@ -85,7 +86,8 @@ export async function verifyCandidates(
     overseer?.current == null
       ? undefined
       : await storedLogin(context, { account: overseer, sigkey: overseer.current }, actor, signal, opened);
-  const answer = await context.run(
+  const answer = await ask(
+    context,
     {
       connector: subject.verifier.name,
       operation: 'adminverify',
@@ -94,7 +96,6 @@ export async function verifyCandidates(
       candidates,
       budget,
     },
-    { deadlineMs: context.timing.connectorMs },
     signal,
   );
   return sigkeys.map((_, at) => answer.each?.[at] ?? { ...verificationOf(answer), answer: 'unknown' });
@@ -115,9 +116,17 @@ export async function perform(
   const login = await storedLogin(context, hands, actor, signal, opened);
   if (login === undefined) return { ...cannot, said: 'unsent' };
   const mode = hands.account.id === subject.account.id ? 'self' : 'admin';
-  const { targetSeconds, connectorMs } = context.timing;
+  const { targetSeconds } = context.timing;
   const work: Work = { ...taskOf(subject), by: { mode, login }, tag, targetSeconds };
-  return changeOf(await context.run({ connector: connector.name, ...step, work }, { deadlineMs: connectorMs }, signal));
+  return changeOf(await ask(context, { connector: connector.name, ...step, work }, signal));
+}
+
+/** The one way to a target, with its two points. */
+async function ask(context: Context, job: Extract<Job, { operation: Question }>, signal: AbortSignal): Promise<Answer> {
+  await context.at(`before ${job.operation}`);
+  const answer = await context.run(job, { deadlineMs: context.timing.connectorMs }, signal);
+  await context.at(`after ${job.operation}`);
+  return answer;
 }
 
 const cannot: VerifyAnswer = {

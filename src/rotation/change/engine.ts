@@ -8,24 +8,26 @@ import { record } from '../../audit/audit.ts';
 import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
-import { inTransaction } from '../../db/db.ts';
 import { type Hold, holdExclusively, releaseHoldsOf } from '../../vault/vault.ts';
-import { type Hands, perform, verifyStored } from './ask.ts';
 import type { ChangeAnswer, Connector, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
-import { find } from './evidence.ts';
-import { drawFresh, type Fresh } from './fresh.ts';
 import { type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addRandomization } from '../ledger/ledger.ts';
-import { noteAttempt, type Tag, writeOutcome } from './outcome.ts';
 import { type Because, plan, type Trigger } from '../plan/next.ts';
-import { settlePending } from './pending.ts';
-import { questionOf } from './question.ts';
+import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import { remedyOf } from '../remedies.ts';
 import type { RotationResult } from '../result.ts';
-import { type Subject, subjectOf } from './subject.ts';
+import { type Hands, perform } from './ask.ts';
+import { find } from './evidence.ts';
+import { drawFresh, type Fresh } from './fresh.ts';
+import { handsOf, reconcilingHands } from './hands.ts';
+import { tryCandidates } from './logins.ts';
+import { noteAttempt, type Tag, writeOutcome } from './outcome.ts';
+import { settlePending } from './pending.ts';
+import { questionOf } from './question.ts';
+import { type Subject, subjectOf, tagOf } from './subject.ts';
 
 /** See `Rotation.rotate`. */
 export async function rotateAccount(
@@ -51,39 +53,59 @@ export async function rotateAccount(
   const held = await holdIfFree(context, subject);
   if (held === 'in-use') return skipped(context, subject, 'in-use', actor);
   await using _ = held;
-  return await randomize(context, subject, question.fold.root, lease, { trigger, actor }, lease.signal);
+  const how = { operation: 'change', trigger, actor } as const;
+  return await randomize(context, subject, question.fold.root, lease, how, lease.signal);
 }
 
-async function randomize(
+/** Sets a new value where the present one is lost, by the reconcile account. The caller has the lease and good reasons. */
+export async function reconcileUnder(
   context: Context,
   subject: Subject,
   parent: Sigkey | null,
   lease: Lease,
-  by: { readonly trigger: Trigger; readonly actor: Actor },
+  actor: Actor,
+): Promise<RotationResult | RotationRefusal> {
+  const how = { operation: 'reconcile', trigger: 'reconcile', actor } as const;
+  return randomize(context, subject, parent, lease, how, lease.signal);
+}
+
+interface How {
+  readonly operation: 'change' | 'reconcile';
+  readonly trigger: Trigger | 'reconcile' | 'force';
+  readonly actor: Actor;
+  /** The present value is only presumed to hold, so it is not tried first. */
+  readonly presumed?: boolean;
+}
+
+/** The change itself. The caller has the lease and has asked the plan. */
+export async function randomize(
+  context: Context,
+  subject: Subject,
+  parent: Sigkey | null,
+  lease: Lease,
+  how: How,
   signal: AbortSignal,
 ): Promise<RotationResult | RotationRefusal> {
   const { account, connector } = subject;
   const started = context.clock.now();
-  if (connector === undefined) return skipped(context, subject, 'no-connector', by.actor);
-  const hands = handsOf(subject, parent);
-  if (hands === undefined) return skipped(context, subject, 'nothing-recorded', by.actor);
+  if (connector === undefined) return skipped(context, subject, 'no-connector', how.actor);
+  const hands = how.operation === 'reconcile' ? reconcilingHands(subject) : handsOf(subject, parent);
+  if (hands === undefined) return skipped(context, subject, 'nothing-recorded', how.actor);
 
-  const fault = await precheck(context, subject, connector, hands, parent, by.actor, signal);
-  if (fault !== undefined) return refuseChecked(context, subject, fault, { ...by, started });
+  const known = how.operation === 'reconcile' || how.presumed === true ? null : parent;
+  const fault = await precheck(context, subject, connector, hands, known, how.actor, signal);
+  if (fault !== undefined) return refuseChecked(context, subject, fault, { ...how, started });
 
   using fresh = await drawFresh(context, subject, connector);
-  const tag: Tag = { sigkey: newId<Sigkey>(), ...by, started };
+  const tag: Tag = { sigkey: newId<Sigkey>(), trigger: how.trigger, actor: how.actor, started };
   await commitIntent(context, subject, connector, parent, lease, tag, fresh);
   try {
-    const step = { operation: 'change', fresh: fresh.sent } as const;
-    const answer = await perform(context, subject, connector, hands, step, tagOf(tag.sigkey), by.actor, signal);
-    const finding = await find(
-      context,
-      subject,
-      { sigkey: tag.sigkey, old: parent, answer, fenced: false },
-      by.actor,
-      signal,
-    );
+    // Before the target hears of it the other nodes do, as far as they can be reached.
+    await context.peers.sent(signal);
+    const step = { operation: how.operation, fresh: fresh.sent } as const;
+    const answer = await perform(context, subject, connector, hands, step, tagOf(tag.sigkey), how.actor, signal);
+    const tried = { sigkey: tag.sigkey, old: parent, hands, answer, fenced: false };
+    const finding = await find(context, subject, tried, how.actor, signal);
     return await writeOutcome(context, subject, lease, tag, finding);
   } catch (error) {
     // What the target has is not known, and the change may still be landing: the lease runs out first, then somebody looks.
@@ -91,17 +113,6 @@ async function randomize(
     context.log.warn({ account: account.id, sigkey: tag.sigkey }, `a change was broken off: ${wordsOf(error)}`);
     throw error;
   }
-}
-
-/** The name of a change on its target. */
-export function tagOf(sigkey: Sigkey): string {
-  return `rot-${sigkey}`;
-}
-
-/** By whose current value the change is made; undefined if that account has none. */
-function handsOf({ account, admin }: Subject, parent: Sigkey | null): Hands | undefined {
-  if (admin !== undefined) return admin.current === null ? undefined : { account: admin, sigkey: admin.current };
-  return parent === null ? undefined : { account, sigkey: parent };
 }
 
 /** W-30: who changes the value may do so, and the current value is right. Nothing has been generated yet. */
@@ -114,11 +125,12 @@ async function precheck(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<ChangeAnswer | VerifyAnswer | undefined> {
-  const may = await perform(context, subject, connector, hands, { operation: 'precheck' }, 'precheck', actor, signal);
+  const step = { operation: 'precheck' } as const;
+  const may = await perform(context, subject, connector, hands, step, 'precheck', actor, signal);
   if (may.said !== 'confirmed') return may;
   if (parent === null) return undefined;
-  const current = await verifyStored(context, subject, parent, actor, signal);
-  return current.answer === 'accepted' ? undefined : current;
+  const [current] = await tryCandidates(context, subject, [parent], actor, signal);
+  return current?.answer === 'accepted' ? undefined : current;
 }
 
 /** Intent first: sealed value, fact, places and audit event are durable before the target hears anything. */
@@ -134,7 +146,7 @@ async function commitIntent(
   const { sigkey, actor } = tag;
   const account = subject.account.id;
   const createdAt = context.clock.now();
-  await inTransaction(context.db, async (tx) => {
+  await commit(context, 'intent', async (tx) => {
     if (!(await stillLeased(tx, account, lease.token)))
       throw new RotationError('rotation.lease-lost', subject.account.label);
     await context.vault.store(tx, { account, sigkey, credential: fresh.stored, origin: 'generated', actor });
@@ -156,9 +168,11 @@ async function refuseChecked(
 ): Promise<RotationRefusal> {
   const account = subject.account.id;
   const { class: kind, words } = fault;
-  await inTransaction(context.db, async (tx) => {
+  await commit(context, 'attempt', async (tx) => {
     const ended = context.clock.now();
-    await noteAttempt(tx, { account, ...by, ended, result: 'skipped', class: kind, sigkey: null, message: words });
+    const { trigger, actor, started } = by;
+    const note = { account, trigger, actor, started, ended, sigkey: null, message: words };
+    await noteAttempt(tx, { ...note, result: 'skipped', class: kind });
     const about = { account, target: subject.account.target.id };
     await record(tx, by.actor, { type: 'rotation.skipped', about, details: { reason: `${kind}: ${words}` } });
   });
@@ -179,7 +193,9 @@ const codes = {
 /** Says why not, in the audit trail too; nothing was done and nothing is lost: the plan asks again. */
 async function skipped(context: Context, subject: Subject, why: Because, actor: Actor): Promise<RotationRefusal> {
   const about = { account: subject.account.id, target: subject.account.target.id };
-  await record(context.db, actor, { type: 'rotation.skipped', about, details: { reason: why } });
+  await commit(context, 'attempt', (tx) =>
+    record(tx, actor, { type: 'rotation.skipped', about, details: { reason: why } }),
+  );
   return turnDown(codes[why], subject.account.label);
 }
 
@@ -188,7 +204,7 @@ function holdSubject(account: AccountId): string {
 }
 
 /** Keeps sessions from starting on a value that is being replaced; none where the account is rotated while in use. */
-async function holdIfFree(context: Context, subject: Subject): Promise<Hold | undefined | 'in-use'> {
+export async function holdIfFree(context: Context, subject: Subject): Promise<Hold | undefined | 'in-use'> {
   if (!subject.skipWhileInUse) return undefined;
   const { id } = subject.account;
   const held = await holdExclusively(context.db, id, { kind: 'rotation', subject: holdSubject(id) });

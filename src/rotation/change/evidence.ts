@@ -1,16 +1,18 @@
 /**
- * Finding out what a target has after a change was tried: new value, then, only where that is needed, the old one; keys
- * that are proven take their predecessors away. Ends in one status and the words for it. Nothing is written here.
+ * Finding out what a target has after a change was tried. An acknowledged change is proved by a login with the new value;
+ * after anything else what is left of it is ended first, and then new and old value are tried. Keys that are proven take
+ * their predecessors away. Ends in one status and the words for it; of a status nothing is written here.
  */
 import type { Actor } from '../../audit/audit.ts';
 import type { Sigkey } from '../../base/ids.ts';
 import { versionsOf } from '../../vault/vault.ts';
-import { type Hands, perform, verifyStored } from './ask.ts';
 import type { AnswerClass, ChangeAnswer, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import type { OutcomeStatus } from '../plan/facts.ts';
-import { judge, needsOld, type Verification } from '../plan/verdict.ts';
-import type { Subject } from './subject.ts';
+import { judge, needsOld, type Said, type Verification } from '../plan/verdict.ts';
+import { type Hands, perform } from './ask.ts';
+import { tryCandidates, tryLogin } from './logins.ts';
+import { type Subject, tagOf } from './subject.ts';
 
 export interface Finding {
   readonly status: OutcomeStatus;
@@ -22,12 +24,14 @@ export interface Tried {
   readonly sigkey: Sigkey;
   /** The value before, if there was one. */
   readonly old: Sigkey | null;
+  /** By whose rights it was tried; undefined where nobody has them any more. */
+  readonly hands: Hands | undefined;
   readonly answer: ChangeAnswer;
   /** The change's time on the target is over, whatever became of its connection. */
   readonly fenced: boolean;
 }
 
-/** A change that ended by itself cannot land later; one that was cut off can, until the target's own time is over. */
+/** A change that ended by itself cannot land later; one that was cut off can, until it is fenced or its time is over. */
 export async function find(
   context: Context,
   subject: Subject,
@@ -35,37 +39,88 @@ export async function find(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<Finding> {
-  const { answer } = tried;
+  const { answer, sigkey, old } = tried;
   if (answer.said === 'unsent') return { status: 'F', class: answer.class, words: answer.words };
-  const fresh = await tryStored(context, subject, tried.sigkey, actor, signal);
-  const retires = subject.connector?.retires === true;
-  const former = retires && fresh.answer === 'accepted' ? await formerKeys(context, subject, tried.sigkey) : [];
-  const left = former.length > 0 ? await retire(context, subject, tried.sigkey, former, actor, signal) : undefined;
+  const saved = answer.class !== 'unsaved';
+  const cutOff = answer.said === 'uncertain' || !saved;
+  const ended = cutOff && (await fence(context, subject, tried, actor, signal));
+  const fenced = tried.fenced || answer.said === 'failed' || ended;
+  const durable = saved || ended;
 
-  let old: Verification | 'none' = 'none';
-  if (tried.old !== null && needsOld(answer.said, fresh.answer, retires))
-    old = (await tryStored(context, subject, tried.old, actor, signal)).answer;
-  const fenced = tried.fenced || answer.said === 'failed';
-  const status = judge({ said: answer.said, fresh: fresh.answer, old, oldMustFail: retires, fenced });
-  if (status === 'U' && !fenced && fresh.answer === 'rejected' && old === 'accepted') {
-    // It looks as if nothing happened, but the command may still be running there. Its own time-out ends it.
+  const retires = subject.connector?.retires === true;
+  // Keys may both be live until the former ones are taken away, which the new one must prove itself for.
+  const look = await lookAt(context, subject, answer.said, sigkey, retires ? null : old, actor, signal);
+  const { fresh } = look;
+  const former = retires && fresh.answer === 'accepted' ? await formerKeys(context, subject, sigkey) : [];
+  const left = former.length > 0 ? await retire(context, subject, sigkey, former, actor, signal) : undefined;
+  const before = retires && old !== null ? await answerFor(context, subject, old, actor, signal) : look.old;
+
+  const status = judge({ said: answer.said, fresh: fresh.answer, old: before, oldMustFail: retires, fenced, durable });
+  if (status === 'U' && !fenced && durable && fresh.answer === 'rejected' && before !== 'rejected') {
+    // It looks as if nothing happened, but the change may still be running there. Its own time-out ends it.
     await context.clock.sleep((context.timing.targetSeconds + 2) * 1000, signal);
-    return find(context, subject, { ...tried, fenced: true }, actor, signal);
+    return find(context, subject, { ...tried, old, fenced: true }, actor, signal);
   }
-  return { status, class: classOf(status, answer, fresh.class, left), words: wordsOf(answer, fresh.answer, old, left) };
+  return {
+    status,
+    class: classOf(status, answer, fresh.class, left),
+    words: wordsOf(answer, fresh.answer, before, left),
+  };
 }
 
-/** A login that was cut off is tried once more: one broken connection is no reason to call a value uncertain. */
-async function tryStored(
+interface Look {
+  readonly fresh: VerifyAnswer;
+  readonly old: Verification | 'none';
+}
+
+/** The new value, and where that is needed the old one: by logins after an acknowledgement, else so that nothing is locked. */
+async function lookAt(
+  context: Context,
+  subject: Subject,
+  said: Said,
+  sigkey: Sigkey,
+  old: Sigkey | null,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<Look> {
+  if (said === 'confirmed') {
+    const fresh = await tryLogin(context, subject, sigkey, actor, signal);
+    if (old === null || !needsOld(said, fresh.answer, false)) return { fresh, old: 'none' };
+    return { fresh, old: await answerFor(context, subject, old, actor, signal) };
+  }
+  const both = old === null ? [sigkey] : [sigkey, old];
+  const answers = await tryCandidates(context, subject, both, actor, signal);
+  // One broken connection is no reason to call a value uncertain.
+  const again = answers.some((one) => one.answer === 'unknown' && one.class === 'cut');
+  const [fresh = nobody, before] = again ? await tryCandidates(context, subject, both, actor, signal) : answers;
+  return { fresh, old: old === null ? 'none' : (before?.answer ?? 'unknown') };
+}
+
+async function answerFor(
   context: Context,
   subject: Subject,
   sigkey: Sigkey,
   actor: Actor,
   signal: AbortSignal,
-): Promise<VerifyAnswer> {
-  const first = await verifyStored(context, subject, sigkey, actor, signal);
-  const again = first.answer === 'unknown' && first.class === 'cut';
-  return again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
+): Promise<Verification> {
+  const [answer] = await tryCandidates(context, subject, [sigkey], actor, signal);
+  return answer?.answer ?? 'unknown';
+}
+
+const nobody: VerifyAnswer = { answer: 'unknown', class: 'unexpected', words: 'nobody answered' };
+
+/** Ends what a cut-off change may still be doing there, where the connector can; true when nothing of it is left. */
+export async function fence(
+  context: Context,
+  subject: Subject,
+  { hands, sigkey }: Pick<Tried, 'hands' | 'sigkey'>,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { connector } = subject;
+  if (connector?.capabilities.fence !== 'sessions' || hands === undefined) return false;
+  const step = { operation: 'fence' } as const;
+  return (await perform(context, subject, connector, hands, step, tagOf(sigkey), actor, signal)).said === 'confirmed';
 }
 
 /** Public halves of every other key the account ever had: what an earlier run left behind goes too. */
@@ -91,7 +146,7 @@ async function retire(
   if (connector === undefined || hands === undefined)
     return { said: 'unsent', class: 'unsupported', words: 'nobody can take the former key away' };
   const step = { operation: 'retire', former } as const;
-  const tag = `rot-${sigkey}`;
+  const tag = tagOf(sigkey);
   const first = await perform(context, subject, connector, hands, step, tag, actor, signal);
   return first.said === 'confirmed' ? first : perform(context, subject, connector, hands, step, tag, actor, signal);
 }
@@ -123,9 +178,9 @@ function wordsOf(
   const said = { confirmed: 'acknowledged', failed: 'refused', uncertain: 'cut off', unsent: 'not sent' }[answer.said];
   const parts = [
     `the change was ${said}`,
-    `a login with the new value was ${fresh === 'unknown' ? 'not possible' : fresh}`,
+    fresh === 'unknown' ? 'the new value could not be tried' : `the new value was ${fresh}`,
   ];
-  if (old !== 'none') parts.push(`with the old one ${old === 'unknown' ? 'not possible' : old}`);
+  if (old !== 'none') parts.push(old === 'unknown' ? 'the old one could not be tried' : `the old one was ${old}`);
   if (left !== undefined && left.said !== 'confirmed') parts.push(`taking the former key away: ${left.words}`);
   if (answer.words !== '') parts.push(answer.words);
   return parts.join('; ');

@@ -8,7 +8,6 @@ import { record } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
-import { inTransaction } from '../../db/db.ts';
 import type { Credential } from '../../vault/vault.ts';
 import { verifyValue } from './ask.ts';
 import type { VerifyAnswer } from '../connectors/connector.ts';
@@ -17,6 +16,8 @@ import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
 import { noteAttempt } from './outcome.ts';
+import { decideRoot } from '../plan/resolve.ts';
+import { commit } from '../points.ts';
 import { settlePending } from './pending.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
@@ -62,7 +63,7 @@ async function write(
   const at = clock.now();
   const status = asked === undefined ? 'U' : 'C';
   const words = asked === undefined ? 'recorded without asking the target' : 'recorded; a login with it was accepted';
-  await inTransaction(context.db, async (tx) => {
+  await commit(context, 'known value', async (tx) => {
     if (!(await stillLeased(tx, account, lease.token)))
       throw new RotationError('rotation.lease-lost', subject.account.label);
     const { fold: before } = await foldOf(tx, account);
@@ -72,9 +73,8 @@ async function write(
     await addOutcome(tx, vault, { account, sigkey, node, status, at, retcode, message: words });
     if (status === 'C' && before.conflict !== 'none') {
       const { facts, fold } = await foldOf(tx, account);
-      const seen = facts.randomizations.map((fact) => fact.sigkey).filter((one) => fold.status.get(one) !== 'P');
       const tested = [{ sigkey, answer: 'accepted' }];
-      const decision = { kind: 'root', root: sigkey, seen } as const;
+      const decision = decideRoot(facts, sigkey, fold);
       const requester = JSON.stringify(by.actor);
       await addResolution(tx, vault, { account, node, action: 'M', decision, tested, requester, at });
     }

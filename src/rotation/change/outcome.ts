@@ -6,12 +6,14 @@ import type { Actor } from '../../audit/audit.ts';
 import { record } from '../../audit/audit.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Sigkey } from '../../base/ids.ts';
-import { inTransaction, type Tx } from '../../db/db.ts';
+import type { Tx } from '../../db/db.ts';
+import type { Tables } from '../../db/tables.ts';
 import type { AnswerClass } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import type { Finding } from './evidence.ts';
 import { addOutcome } from '../ledger/ledger.ts';
 import { type Lease, stillLeased } from '../ledger/lease.ts';
+import { commit } from '../points.ts';
 import { remedyOf } from '../remedies.ts';
 import type { RotationResult } from '../result.ts';
 import type { Subject } from './subject.ts';
@@ -35,7 +37,7 @@ export async function writeOutcome(
   const { sigkey, actor } = tag;
   const account = subject.account.id;
   const now = context.clock.now();
-  const written = await inTransaction(context.db, async (tx) => {
+  const written = await commit(context, 'outcome', async (tx) => {
     if (!(await stillLeased(tx, account, lease.token))) {
       await tx
         .insertInto('rotation_evidence')
@@ -85,7 +87,7 @@ export interface AttemptNote {
   readonly actor: Actor;
   readonly started: number;
   readonly ended: number;
-  readonly result: 'confirmed' | 'failed' | 'uncertain' | 'skipped' | 'known-recorded' | 'verified';
+  readonly result: Tables['rotation_attempt']['result'];
   readonly class: AnswerClass | null;
   readonly sigkey: Sigkey | null;
   readonly message: string;
@@ -110,7 +112,8 @@ export async function noteAttempt(tx: Tx, note: AttemptNote): Promise<void> {
     .execute();
 }
 
-function actorName(actor: Actor): string {
+/** For people. */
+export function actorName(actor: Actor): string {
   switch (actor.kind) {
     case 'user':
     case 'operator':

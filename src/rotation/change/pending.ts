@@ -1,44 +1,81 @@
 /**
  * Values that a dead or interrupted process left pending. Whoever has the lease knows that no connector of ours is at
- * work and that the target has ended the change by itself; so logins can show what is true. Where they cannot, the
- * value is uncertain. Both values are kept in any case.
+ * work; what one may have left on the target is ended by its tag, or has ended by its own time. So logins can show what
+ * is true. Where they cannot, the value is uncertain. Both values are kept in any case.
  */
 import type { Actor } from '../../audit/audit.ts';
+import { record } from '../../audit/audit.ts';
 import type { Context } from '../context.ts';
-import { find } from './evidence.ts';
 import type { Lease } from '../ledger/lease.ts';
-import { foldOf } from '../ledger/ledger.ts';
-import { writeOutcome } from './outcome.ts';
+import { stillLeased } from '../ledger/lease.ts';
+import { addOutcome, foldOf } from '../ledger/ledger.ts';
+import type { RandomizationFact } from '../plan/facts.ts';
+import { commit } from '../points.ts';
 import type { RotationResult } from '../result.ts';
+import { fence, find } from './evidence.ts';
+import { handsOf } from './hands.ts';
+import { writeOutcome } from './outcome.ts';
 import type { Subject } from './subject.ts';
 
 const recovery: Actor = { kind: 'system', part: 'rotation' };
 
-/** Settles every pending value of the account, oldest first. */
+/** Settles every pending value of the account that this node drew, oldest first. */
 export async function settlePending(
   context: Context,
   subject: Subject,
   lease: Lease,
   signal: AbortSignal,
 ): Promise<readonly RotationResult[]> {
-  const { facts, fold } = await foldOf(context.db, subject.account.id);
   const results: RotationResult[] = [];
-  for (const fact of [...facts.randomizations].sort((a, b) => a.createdAt - b.createdAt)) {
-    if (fold.status.get(fact.sigkey) !== 'P' || fact.node !== context.node) continue;
+  for (const fact of await pendingOf(context, subject)) {
+    if (fact.node !== context.node) continue;
+    const { sigkey, parent: old } = fact;
+    const hands = handsOf(subject, old);
+    await fence(context, subject, { hands, sigkey }, recovery, signal);
     const answer = {
       said: 'uncertain',
       class: 'timeout',
       words: 'whoever started it did not live to see the end',
     } as const;
-    const finding = await find(
-      context,
-      subject,
-      { sigkey: fact.sigkey, old: fact.parent, answer, fenced: true },
-      recovery,
-      signal,
-    );
-    const tag = { sigkey: fact.sigkey, trigger: 'recovery', actor: recovery, started: fact.createdAt };
+    // The lease lasted longer than any change may take on the target.
+    const finding = await find(context, subject, { sigkey, old, hands, answer, fenced: true }, recovery, signal);
+    const tag = { sigkey, trigger: 'recovery', actor: recovery, started: fact.createdAt };
     results.push(await writeOutcome(context, subject, lease, tag, finding));
   }
   return results;
+}
+
+/**
+ * B-09 for a node that does not come back: its pending values become uncertain when they are older than any change may
+ * be, by the word of the node that resolves. Its own word, should it come later, counts more (plan/fold.ts).
+ */
+export async function timeOutOthers(context: Context, subject: Subject, lease: Lease): Promise<number> {
+  const { account } = subject;
+  const oldest = context.clock.now() - context.timing.leaseMs - graceMs;
+  let count = 0;
+  for (const { node, sigkey, createdAt } of await pendingOf(context, subject)) {
+    if (node === context.node || createdAt > oldest) continue;
+    const at = context.clock.now();
+    const message = `${node} did not say what became of it`;
+    await commit(context, 'time-out of another node', async (tx) => {
+      if (!(await stillLeased(tx, account.id, lease.token))) return;
+      const outcome = { account: account.id, sigkey, node: context.node, status: 'U', at } as const;
+      await addOutcome(tx, context.vault, { ...outcome, retcode: 'timeout', message });
+      const about = { account: account.id, target: account.target.id, sigkey };
+      const details = { connector: subject.verifier.name, code: 'timeout', message };
+      await record(tx, recovery, { type: 'rotation.uncertain', about, details });
+    });
+    count++;
+  }
+  return count;
+}
+
+/** What a fact may be late by, from a node that lives. */
+const graceMs = 60_000;
+
+async function pendingOf(context: Context, subject: Subject): Promise<readonly RandomizationFact[]> {
+  const { facts, fold } = await foldOf(context.db, subject.account.id);
+  return facts.randomizations
+    .filter((fact) => fold.status.get(fact.sigkey) === 'P')
+    .toSorted((a, b) => a.createdAt - b.createdAt);
 }

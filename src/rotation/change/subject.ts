@@ -2,7 +2,7 @@
  * Whom and what a randomization concerns: the account, its policy, its connector, where it stands and by whose rights
  * it is changed. Read once at the beginning; nothing secret is in it.
  */
-import type { AccountId } from '../../base/ids.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
 import type { Db } from '../../db/db.ts';
 import { hostKeysOf, serviceFor, type Target, targetById } from '../../estate/estate.ts';
 import { type Account, accountById, type Policy, policyById } from '../../vault/vault.ts';
@@ -28,6 +28,11 @@ export interface Subject {
   readonly skipWhileInUse: boolean;
   /** Refused logins that a verification may cost within half an hour, where the target does not say how many lock it. */
   readonly loginBudget: number;
+}
+
+/** The name of a change on its target. */
+export function tagOf(sigkey: Sigkey): string {
+  return `rot-${sigkey}`;
 }
 
 /** Reads the subject. Refused when the account is gone or its target cannot be reached as declared. */

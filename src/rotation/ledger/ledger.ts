@@ -139,6 +139,11 @@ function hashOf(kind: string, row: object): Uint8Array {
     .digest();
 }
 
+/** The projection again, for an account whose facts came from elsewhere. */
+export function reproject(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> {
+  return project(tx, vault, account);
+}
+
 /** Rewrites the account's places from its facts and moves the current pointer if the fold says so. */
 async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> {
   const { fold: seen } = await foldOf(tx, account);

@@ -23,8 +23,6 @@ export type ManualReason =
   | 'nodes-inconsistent'
   /** The target could not be asked, several times. */
   | 'target-silent'
-  /** One more refused login could lock the account. */
-  | 'budget'
   /** No connector of this account can try a value. */
   | 'no-connector';
 
@@ -33,10 +31,13 @@ export type ResolutionStep =
   | {
       readonly kind: 'wait';
       readonly until: number;
-      readonly because: 'pending' | 'landing' | 'nodes' | 'retry' | 'not-managing';
+      readonly because: 'pending' | 'landing' | 'nodes' | 'retry' | 'budget' | 'not-managing';
     }
-  /** Try these, newest first: the newest is the likeliest, and refused logins are dear. */
-  | { readonly kind: 'verify'; readonly candidates: readonly Sigkey[] }
+  /**
+   * Try these, newest first: the newest is the likeliest, and refused logins are dear. `refused`: candidates that an
+   * earlier try for the same facts has ruled out.
+   */
+  | { readonly kind: 'verify'; readonly candidates: readonly Sigkey[]; readonly refused: readonly Sigkey[] }
   | { readonly kind: 'manual'; readonly because: ManualReason };
 
 export interface ConflictQuestion {
@@ -59,6 +60,8 @@ export interface ConflictQuestion {
 /** A target that was silent is asked again after this, in milliseconds, and so many times in all. */
 export const retryMs = 30_000;
 export const silentTries = 10;
+/** Refused logins count so long on most targets, and in our own budget. */
+export const budgetMs = 30 * 60_000;
 
 /** What to do now. A question whose facts have changed since the last try starts anew (`lastTry` is null then). */
 export function resolutionStep(question: ConflictQuestion): ResolutionStep {
@@ -74,28 +77,44 @@ export function resolutionStep(question: ConflictQuestion): ResolutionStep {
   if (lastTry !== null) {
     const { verdict, at, count } = lastTry;
     if (verdict.kind === 'manual') return verdict;
-    if (count >= silentTries) return { kind: 'manual', because: 'target-silent' };
-    if (at + retryMs > now) return { kind: 'wait', until: at + retryMs, because: 'retry' };
+    if (verdict.kind === 'again' && verdict.because === 'budget') {
+      if (at + budgetMs > now) return { kind: 'wait', until: at + budgetMs, because: 'budget' };
+    } else {
+      if (count >= silentTries) return { kind: 'manual', because: 'target-silent' };
+      if (at + retryMs > now) return { kind: 'wait', until: at + retryMs, because: 'retry' };
+    }
   }
-  return { kind: 'verify', candidates: fold.candidates.toReversed() };
+  const before = lastTry?.verdict.kind === 'again' ? lastTry.verdict.rejected : [];
+  const refused = fold.candidates.filter((sigkey) => before.includes(sigkey));
+  const candidates = fold.candidates.filter((sigkey) => !refused.includes(sigkey)).toReversed();
+  return { kind: 'verify', candidates, refused };
 }
 
 export type Verdict =
   | { readonly kind: 'root'; readonly root: Sigkey }
   | { readonly kind: 'manual'; readonly because: ManualReason }
-  /** The target could not be asked about at least one: nothing is known. */
-  | { readonly kind: 'again' };
+  /**
+   * The target could not be asked about at least one: nothing is known. `budget`: because one more refused login could
+   * lock the account. Those that were refused need not be tried again while the facts are the same.
+   */
+  | { readonly kind: 'again'; readonly because: 'silent' | 'budget'; readonly rejected: readonly Sigkey[] };
 
 export interface Tested {
   readonly sigkey: Sigkey;
   readonly answer: Verification;
+  /** Not asked, because one more refused login could lock the account. */
+  readonly spared?: boolean;
 }
 
 /** The exactly-one rule (B-21). */
 export function verdictOf(tested: readonly Tested[]): Verdict {
   const accepted = tested.filter(({ answer }) => answer === 'accepted');
   if (accepted.length > 1) return { kind: 'manual', because: 'several-accepted' };
-  if (tested.some(({ answer }) => answer === 'unknown')) return { kind: 'again' };
+  const unknown = tested.filter(({ answer }) => answer === 'unknown');
+  if (unknown.length > 0) {
+    const rejected = tested.filter(({ answer }) => answer === 'rejected').map(({ sigkey }) => sigkey);
+    return { kind: 'again', because: unknown.every(({ spared }) => spared === true) ? 'budget' : 'silent', rejected };
+  }
   const [winner] = accepted;
   return winner === undefined ? { kind: 'manual', because: 'none-accepted' } : { kind: 'root', root: winner.sigkey };
 }

@@ -21,6 +21,8 @@ export interface Evidence {
   readonly oldMustFail: boolean;
   /** No change of ours can still land: the connector said it ended, or its time on the target is over. */
   readonly fenced: boolean;
+  /** What holds now would survive a restart of the target. */
+  readonly durable: boolean;
 }
 
 /** Whether the old value must be tried at all: never for its own sake, since a refused login counts on the target. */
@@ -33,6 +35,8 @@ export function needsOld(said: Said, fresh: Verification, oldMustFail: boolean):
 export function judge(evidence: Evidence): OutcomeStatus {
   const { said, fresh, old } = evidence;
   if (said === 'unsent') return 'F';
+  // A device that could not save it has one value now and the other after its next start.
+  if (!evidence.durable) return 'U';
   if (fresh === 'accepted') {
     if (said === 'confirmed' && !evidence.oldMustFail) return 'C';
     // A value that was drawn a moment ago works for one reason only. Whether the old one is gone is another question.

@@ -12,6 +12,7 @@ import { takeLease } from '../ledger/lease.ts';
 import { settlePending } from '../change/pending.ts';
 import { plan } from '../plan/next.ts';
 import { questionOf } from '../change/question.ts';
+import { resolveConflicts } from './conflicts.ts';
 import { subjectOf } from '../change/subject.ts';
 
 const self: Actor = { kind: 'system', part: 'rotation' };
@@ -27,6 +28,7 @@ export interface Watch extends AsyncDisposable {
 export async function watch(context: Context, url: string | undefined, signal: AbortSignal): Promise<Watch> {
   const end = new AbortController();
   const over = AbortSignal.any([signal, end.signal]);
+  const resolver = resolveConflicts(context, over);
   const running = new Map<AccountId, Promise<void>>();
   const again = new Set<AccountId>();
   const waiting: AccountId[] = [];
@@ -40,6 +42,9 @@ export async function watch(context: Context, url: string | undefined, signal: A
   }
   function start(id: AccountId): void {
     const work = act(context, id, over)
+      .then((left) => {
+        if (left === 'uncertain') resolver.wake();
+      })
       .catch((error: unknown) => {
         if (!over.aborted)
           context.log.error({ account: id }, `an account could not be looked after: ${wordsOf(error)}`);
@@ -55,6 +60,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
   async function settle(): Promise<void> {
     for (const id of await worthALook(context)) look(id);
     while (running.size > 0) await Promise.all(running.values());
+    await resolver.settle();
   }
   function lookAtAll(): void {
     worthALook(context)
@@ -78,6 +84,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
       clearInterval(timer);
       end.abort(new Error('rotation was closed'));
       await Promise.all(running.values());
+      await resolver[Symbol.asyncDispose]();
     },
   };
 }
@@ -94,21 +101,28 @@ async function worthALook({ db }: Context): Promise<AccountId[]> {
   return rows.map((row) => row.id);
 }
 
-async function act(context: Context, id: AccountId, signal: AbortSignal): Promise<void> {
+/** `uncertain`: something was left that has to be resolved. */
+async function act(context: Context, id: AccountId, signal: AbortSignal): Promise<'done' | 'uncertain'> {
   const subject = await subjectOf(context.db, id);
-  if (isRefusal(subject)) return context.log.debug({ account: id }, `not looked after: ${subject.reason}`);
+  if (isRefusal(subject)) {
+    context.log.debug({ account: id }, `not looked after: ${subject.reason}`);
+    return 'done';
+  }
+  let left: 'done' | 'uncertain' = 'done';
   for (const action of plan(await questionOf(context, subject, { demanded: false, mine: false }))) {
     switch (action.kind) {
       case 'randomize': {
         const result = await rotateAccount(context, id, action.trigger, self, signal);
         if (isRefusal(result)) context.log.warn({ account: id, code: result.code }, `not rotated: ${result.reason}`);
+        else if (result.status === 'uncertain') left = 'uncertain';
         break;
       }
       case 'time-out': {
         const { clock, holder, timing } = context;
         await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
-        if (lease !== undefined) await settlePending(context, subject, lease, lease.signal);
-        return;
+        if (lease === undefined) return left;
+        const settled = await settlePending(context, subject, lease, lease.signal);
+        return settled.some((one) => one.status === 'uncertain') ? 'uncertain' : left;
       }
       case 'wait':
       case 'nothing':
@@ -117,4 +131,5 @@ async function act(context: Context, id: AccountId, signal: AbortSignal): Promis
         action satisfies never;
     }
   }
+  return left;
 }

@@ -7,7 +7,8 @@ for (const said of ['confirmed', 'failed', 'uncertain', 'unsent'] as const)
   for (const fresh of ['accepted', 'rejected', 'unknown'] as const)
     for (const old of ['accepted', 'rejected', 'unknown', 'none'] as const)
       for (const oldMustFail of [false, true])
-        for (const fenced of [false, true]) all.push({ said, fresh, old, oldMustFail, fenced });
+        for (const fenced of [false, true])
+          for (const durable of [false, true]) all.push({ said, fresh, old, oldMustFail, fenced, durable });
 
 test('confirmed needs a login with the new value, and after an error or for keys that the old one is refused', () => {
   for (const evidence of all.filter((one) => judge(one) === 'C')) {

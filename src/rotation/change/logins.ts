@@ -1,0 +1,74 @@
+/**
+ * Trying values at the target so that nothing is ever locked (B-22). Refused logins of ours are counted over half an
+ * hour; when an account's budget is spent, an administrator looks at what the target keeps, or the answer is `unknown`.
+ */
+import type { Actor } from '../../audit/audit.ts';
+import type { Sigkey } from '../../base/ids.ts';
+import type { VerifyAnswer } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import { commit } from '../points.ts';
+import { verifyCandidates, verifyStored } from './ask.ts';
+import type { Subject } from './subject.ts';
+
+/** Longer than what targets usually count over. */
+const windowMs = 30 * 60_000;
+
+/**
+ * A real login with a stored value, on a connection of its own. One that was cut off is tried once more: one broken
+ * connection is no reason to call a value uncertain. With the budget spent it is as `tryCandidates`.
+ */
+export async function tryLogin(
+  context: Context,
+  subject: Subject,
+  sigkey: Sigkey,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<VerifyAnswer> {
+  if (subject.verifier.capabilities.adminverify !== 'logins' && (await budgetLeft(context, subject)) <= 0) {
+    const [answer] = await tryCandidates(context, subject, [sigkey], actor, signal);
+    return answer ?? { answer: 'unknown', class: 'unexpected', words: 'no answer' };
+  }
+  const first = await verifyStored(context, subject, sigkey, actor, signal);
+  const again = first.answer === 'unknown' && first.class === 'cut';
+  const answer = again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
+  if (answer.answer === 'rejected') await noteRefusals(context, subject, 1);
+  return answer;
+}
+
+/** Which of several stored values the target has, within the budget; one answer each, in their order. */
+export async function tryCandidates(
+  context: Context,
+  subject: Subject,
+  sigkeys: readonly Sigkey[],
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<readonly VerifyAnswer[]> {
+  if (sigkeys.length === 0) return [];
+  const left = Math.max(0, await budgetLeft(context, subject));
+  const answers = await verifyCandidates(context, subject, sigkeys, left, actor, signal);
+  const refused = answers.filter(({ answer, how }) => answer === 'rejected' && how !== 'stored').length;
+  if (refused > 0) await noteRefusals(context, subject, refused);
+  return answers;
+}
+
+async function budgetLeft({ db, clock }: Context, { account, loginBudget }: Subject): Promise<number> {
+  const { count } = await db
+    .selectFrom('refused_login')
+    .select((row) => row.fn.countAll<number>().as('count'))
+    .where('account_id', '=', account.id)
+    .where('at', '>', new Date(clock.now() - windowMs))
+    .executeTakeFirstOrThrow();
+  return loginBudget - Number(count);
+}
+
+async function noteRefusals(context: Context, { account, verifier }: Subject, count: number): Promise<void> {
+  // A target that locks nobody counts nothing.
+  if (verifier.capabilities.adminverify === 'logins') return;
+  const at = new Date(context.clock.now());
+  await commit(context, 'refused logins', (tx) =>
+    tx
+      .insertInto('refused_login')
+      .values(Array.from({ length: count }, () => ({ account_id: account.id, at })))
+      .execute(),
+  );
+}

@@ -1,0 +1,27 @@
+/** What rotation must know of other nodes, as questions; a node that is alone has the plain answers. */
+import type { AccountId, PolicyId } from '../base/ids.ts';
+
+/** `here`: all that other nodes had said of the account when they were asked has arrived. `late`: one stayed silent. */
+export type Heard = 'here' | 'waiting' | 'late';
+
+/** Whether this node may change accounts of a policy by itself. */
+export type MayRotate = 'yes' | 'not-managing' | 'managing-down';
+
+export interface Peers {
+  /** Asks every other node, once for the time `since`, and says how far the answers are. */
+  heard(account: AccountId, since: number, signal: AbortSignal): Promise<Heard>;
+  /** Returns when what was committed here has been sent to every node that can be reached, or after a short while. */
+  sent(signal: AbortSignal): Promise<void>;
+  mayRotate(policy: PolicyId): Promise<MayRotate>;
+  mayResolve(policy: PolicyId): Promise<boolean>;
+  /** Names of nodes that cannot be reached now. */
+  unreachable(): Promise<readonly string[]>;
+}
+
+export const alone: Peers = {
+  heard: async () => 'here',
+  sent: async () => {},
+  mayRotate: async () => 'yes',
+  mayResolve: async () => true,
+  unreachable: async () => [],
+};

@@ -1,0 +1,61 @@
+/**
+ * Automatic resolution of many accounts: in batches of at most so many (B-26), each batch under one verification id, and
+ * a few accounts of a batch at a time.
+ */
+import type { Actor } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { AccountId } from '../../base/ids.ts';
+import { newId } from '../../base/new-id.ts';
+import type { Context } from '../context.ts';
+import type { RotationRefusal } from '../refusal.ts';
+import { resolveAccount, type Resolved } from './automatic.ts';
+import type { VerificationId } from './verifications.ts';
+
+/** What became of one account of a batch. */
+export interface BatchEntry {
+  readonly account: AccountId;
+  readonly verification: VerificationId;
+  readonly answer: Resolved | RotationRefusal;
+}
+
+/** Resolves these accounts; `told` hears of each as soon as it is done. Ends early with the signal. */
+export async function resolveInBatches(
+  context: Context,
+  accounts: readonly AccountId[],
+  wish: { readonly actor: Actor; readonly demanded: boolean },
+  told: (entry: BatchEntry) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { batchLimit, overall } = context.rules;
+  for (let at = 0; at < accounts.length; at += batchLimit) {
+    signal.throwIfAborted();
+    const verification = newId<VerificationId>();
+    const waiting = accounts.slice(at, at + batchLimit);
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const answer = await resolveAccount(context, next, { verification, ...wish }, signal);
+        told({ account: next, verification, answer });
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(overall, waiting.length) }, worker));
+  }
+}
+
+/** Accounts in conflict whose resolution has something to do now: not those that are a person's, or wait. */
+export async function conflictedAccounts({ db }: Context): Promise<readonly AccountId[]> {
+  const rows = await db
+    .selectFrom('ledger_account')
+    .innerJoin('account', 'account.id', 'ledger_account.account_id')
+    .select('account.id')
+    .where('ledger_account.conflict', '!=', 'none')
+    .where('account.removed_at', 'is', null)
+    .orderBy('account.target_name')
+    .orderBy('account.name')
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+/** Whether an answer means that somebody has to look. */
+export function needsPerson(answer: Resolved | RotationRefusal): boolean {
+  return !isRefusal(answer) && answer.outcome === 'manual';
+}

@@ -1,0 +1,104 @@
+/**
+ * Setting a new value where every known one is lost (W-39), by a separate account of the target. Destructive, so it comes
+ * last: first the current value is tried, then every other one that was ever known. Never for accounts by whose rights
+ * others are changed, and never while a value might still be found out.
+ */
+import { type Actor, record } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { AccountId } from '../../base/ids.ts';
+import { newId } from '../../base/new-id.ts';
+import { holdIfFree, reconcileUnder } from '../change/engine.ts';
+import { settlePending } from '../change/pending.ts';
+import { type Subject, subjectOf } from '../change/subject.ts';
+import type { Context } from '../context.ts';
+import { type Lease, takeLease } from '../ledger/lease.ts';
+import { foldOf } from '../ledger/ledger.ts';
+import { decideRoot, forcedRoot } from '../plan/resolve.ts';
+import { commit } from '../points.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
+import type { RotationResult } from '../result.ts';
+import { resolveUnder } from './automatic.ts';
+import { servesOthers } from './conflict.ts';
+import { settleConflict } from './settle.ts';
+import { verifyUnder } from './synchrony.ts';
+import type { VerificationId } from './verifications.ts';
+
+/** See `Rotation.reconcile`. */
+export async function reconcileAccount(
+  context: Context,
+  id: AccountId,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<RotationResult | RotationRefusal> {
+  const subject = await subjectOf(context.db, id);
+  if (isRefusal(subject)) return subject;
+  const { label } = subject.account;
+  if (subject.reconciler === undefined) return turnDown('rotation.no-reconcile-account', label);
+  if (!subject.policy.rotation) return turnDown('rotation.disabled', label);
+  if (await servesOthers(context.db, id)) return turnDown('rotation.target-administrator', label);
+  const { holder, clock, timing } = context;
+  await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
+  if (lease === undefined) return turnDown('rotation.changing', label);
+  await settlePending(context, subject, lease, lease.signal);
+
+  const lost = await isLost(context, subject, lease, actor);
+  if (lost !== true) return lost;
+  const held = await holdIfFree(context, subject);
+  if (held === 'in-use') return turnDown('rotation.in-use', label);
+  await using _ = held;
+
+  await giveUpConflict(context, subject, lease, actor);
+  const { fold } = await foldOf(context.db, id);
+  const result = await reconcileUnder(context, subject, fold.root, lease, actor);
+  if (!isRefusal(result) && result.status === 'confirmed')
+    await commit(context, 'attempt', (tx) =>
+      record(tx, actor, {
+        type: 'rotation.reconciled',
+        about: { account: id, target: subject.account.target.id, sigkey: result.sigkey },
+        details: { by: subject.reconciler?.label ?? '', reason: result.words },
+      }),
+    );
+  return result;
+}
+
+/** True when the target has been asked and refuses everything that is known; else why nothing is to be reset. */
+async function isLost(context: Context, subject: Subject, lease: Lease, actor: Actor): Promise<true | RotationRefusal> {
+  const { label } = subject.account;
+  const { fold } = await foldOf(context.db, subject.account.id);
+  if (fold.conflict !== 'none') {
+    const wish = { verification: newId<VerificationId>(), actor, demanded: true };
+    const resolved = await resolveUnder(context, subject, lease, wish);
+    if (resolved.outcome === 'manual' && resolved.because === 'none-accepted') return true;
+    if (resolved.outcome === 'resolved' || resolved.outcome === 'settled')
+      return turnDown('rotation.not-lost', `${label}: the conflict is settled, a known value works`);
+    return turnDown('rotation.not-known-lost', `${label}: ${resolved.words}`);
+  }
+  // An account that never had a value has nothing to lose.
+  if (fold.root === null) return true;
+  const checked = await verifyUnder(context, subject, lease, actor, { heartbeat: false });
+  if (isRefusal(checked)) return checked;
+  if (checked.answer === 'accepted') return turnDown('rotation.not-lost', label);
+  if (checked.answer === 'rejected') return true;
+  return turnDown('rotation.not-known-lost', `${label}: ${checked.words}`);
+}
+
+/** Every candidate was refused: the conflict is over in the way of a forced randomization, which follows at once. */
+async function giveUpConflict(context: Context, subject: Subject, lease: Lease, actor: Actor): Promise<void> {
+  const { facts, fold } = await foldOf(context.db, subject.account.id);
+  if (fold.conflict === 'none') return;
+  const root = forcedRoot(facts, fold);
+  await settleConflict(context, subject, lease, {
+    action: 'F',
+    decision: decideRoot(facts, root, fold),
+    verification: newId<VerificationId>(),
+    actor,
+    started: context.clock.now(),
+    values: fold.candidates.map((sigkey) => ({
+      sigkey,
+      before: fold.status.get(sigkey) ?? 'U',
+      retcode: 'ACVerifyFailed',
+      message: 'refused; the reconcile account sets a new value',
+    })),
+    words: 'every known value is refused: the reconcile account sets a new one',
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * Whether the current value still opens its account (W-40). A login says so, on demand or as a heartbeat; where it is
+ * refused, every value that was ever known is tried, and the one that works becomes current again. Changes nothing on
+ * the target.
+ */
+import { type Actor, record } from '../../audit/audit.ts';
+import { isRefusal } from '../../base/errors.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
+import { newId } from '../../base/new-id.ts';
+import { tryCandidates, tryLogin } from '../change/logins.ts';
+import { noteAttempt } from '../change/outcome.ts';
+import { settlePending } from '../change/pending.ts';
+import { type Subject, subjectOf } from '../change/subject.ts';
+import type { VerifyAnswer } from '../connectors/connector.ts';
+import type { Context } from '../context.ts';
+import { type Lease, takeLease } from '../ledger/lease.ts';
+import { foldOf } from '../ledger/ledger.ts';
+import { decideRoot, retained, verdictOf } from '../plan/resolve.ts';
+import { commit } from '../points.ts';
+import { type RotationRefusal, turnDown } from '../refusal.ts';
+import { remedyOf } from '../remedies.ts';
+import type { VerifyResult } from '../result.ts';
+import { resolveUnder } from './automatic.ts';
+import { settleConflict } from './settle.ts';
+import type { VerificationId } from './verifications.ts';
+
+/** See `Rotation.verify`. `heartbeat`: nobody asked, the time had come. */
+export async function verifyAccount(
+  context: Context,
+  id: AccountId,
+  actor: Actor,
+  how: { readonly heartbeat: boolean },
+  signal: AbortSignal,
+): Promise<VerifyResult | RotationRefusal> {
+  const subject = await subjectOf(context.db, id);
+  if (isRefusal(subject)) return subject;
+  const { holder, clock, timing } = context;
+  await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
+  if (lease === undefined) return turnDown('rotation.changing', subject.account.label);
+  await settlePending(context, subject, lease, lease.signal);
+  return await verifyUnder(context, subject, lease, actor, how);
+}
+
+/** The same for who has the lease already. */
+export async function verifyUnder(
+  context: Context,
+  subject: Subject,
+  lease: Lease,
+  actor: Actor,
+  how: { readonly heartbeat: boolean },
+): Promise<VerifyResult | RotationRefusal> {
+  const started = context.clock.now();
+  const { account, verifier } = subject;
+  const { facts, fold } = await foldOf(context.db, account.id);
+  if (fold.conflict !== 'none') {
+    const wish = { verification: newId<VerificationId>(), actor, demanded: !how.heartbeat };
+    return resultOf(await resolveUnder(context, subject, lease, wish));
+  }
+  const sigkey = fold.root;
+  if (sigkey === null) return turnDown('rotation.nothing-recorded', account.label);
+  const answer = await tryLogin(context, subject, sigkey, actor, lease.signal);
+  const trigger = how.heartbeat ? 'heartbeat' : 'on-demand';
+  await noteSynchrony(context, subject, sigkey, answer, { actor, started, trigger });
+  if (answer.answer !== 'rejected') {
+    const { answer: said, class: kind, words } = answer;
+    return { answer: said, class: kind, words, remedy: said === 'accepted' ? '' : remedyOf(kind) };
+  }
+
+  // -- Somebody has changed it: perhaps back to a value that we know -------------------------------------------------
+  const others = retained(facts, fold);
+  const answers = await tryCandidates(context, subject, others, actor, lease.signal);
+  const dug = others.map((one, at) => ({ sigkey: one, answer: answers[at]?.answer ?? 'unknown' }) as const);
+  const found = verdictOf(dug);
+  if (found.kind !== 'root') {
+    const words = `the recorded value is refused, and none of ${others.length} former ones is known to work`;
+    return { answer: 'rejected', class: answer.class, words, remedy: outOfSync };
+  }
+  const words = 'the recorded value is refused, but a former one works; it is current again';
+  await settleConflict(context, subject, lease, {
+    action: 'A',
+    decision: decideRoot(facts, found.root, fold),
+    verification: newId<VerificationId>(),
+    actor,
+    started,
+    values: [
+      { sigkey, before: 'C', retcode: 'rejected', message: answer.words },
+      {
+        sigkey: found.root,
+        before: fold.status.get(found.root) ?? 'C',
+        retcode: 'accepted',
+        message: 'a former value that works',
+      },
+    ],
+    words,
+  });
+  await noteSynchrony(context, subject, found.root, accepted, { actor, started, trigger });
+  context.log.info({ account: account.id }, `${verifier.name}: ${words}`);
+  return { answer: 'accepted', class: 'none', words, remedy: '' };
+}
+
+const accepted: VerifyAnswer = { answer: 'accepted', class: 'none', words: '' };
+
+export const outOfSync =
+  'let the reconcile account set a new value (`sallyport reconcile ACCOUNT`), or store the one that works (`sallyport account set ACCOUNT`)';
+
+/** Writes down what a login with the current value showed. */
+async function noteSynchrony(
+  context: Context,
+  { account, verifier }: Subject,
+  sigkey: Sigkey,
+  { answer, class: kind, words }: VerifyAnswer,
+  by: { readonly actor: Actor; readonly started: number; readonly trigger: string },
+): Promise<void> {
+  const state = ({ accepted: 'in-sync', rejected: 'out-of-sync', unknown: 'unknown' } as const)[answer];
+  await commit(context, 'synchrony', async (tx) => {
+    const now = context.clock.now();
+    const before = await tx
+      .selectFrom('account_sync')
+      .select('state')
+      .where('account_id', '=', account.id)
+      .executeTakeFirst();
+    const row = { sigkey, state, class: kind, words, checked_at: new Date(now) };
+    await tx
+      .insertInto('account_sync')
+      .values({ account_id: account.id, ...row })
+      .onConflict((there) => there.column('account_id').doUpdateSet(row))
+      .execute();
+    const about = { account: account.id, target: account.target.id, sigkey };
+    await record(tx, by.actor, { type: 'rotation.verified', about, details: { connector: verifier.name, answer } });
+    const { actor, started, trigger } = by;
+    const note = { account: account.id, trigger, actor, started, ended: now, sigkey };
+    const message = `${answer} ${words}`.trim();
+    await noteAttempt(tx, { ...note, result: 'verified', class: kind === 'none' ? null : kind, message });
+    if (state !== 'out-of-sync' || before?.state === 'out-of-sync') return;
+    const details = { code: kind, reason: words };
+    await record(tx, by.actor, { type: 'rotation.out-of-sync', about, details });
+    await record(tx, by.actor, { type: 'rotation.alert', about, details: { reason: 'out of sync with its target' } });
+  });
+}
+
+function resultOf(resolved: Awaited<ReturnType<typeof resolveUnder>>): VerifyResult {
+  switch (resolved.outcome) {
+    case 'settled':
+      return { answer: 'accepted', class: 'none', words: 'there is no conflict any more', remedy: '' };
+    case 'resolved': {
+      const words = `${resolved.words}; it is current and the conflict is settled`;
+      return { answer: 'accepted', class: 'none', words, remedy: '' };
+    }
+    case 'waiting':
+      return { answer: 'unknown', class: 'none', words: resolved.words, remedy: resolved.remedy };
+    case 'manual': {
+      const rejected = resolved.because === 'none-accepted';
+      return {
+        answer: rejected ? 'rejected' : 'unknown',
+        class: rejected ? 'authentication' : 'none',
+        words: `${resolved.words}; the account stays conflicted`,
+        remedy: resolved.remedy,
+      };
+    }
+    default:
+      return resolved satisfies never;
+  }
+}
