@@ -7,6 +7,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { codeOf, SallyportError, wordsOf } from '../base/errors.ts';
 import { type Caller, caller } from './caller.ts';
 import { auditCommands } from './commands/audit.ts';
+import { conflictCommands } from './commands/conflicts.ts';
 import { estateCommands } from './commands/estate.ts';
 import { recordingCommands } from './commands/recordings.ts';
 import { rotationCommands } from './commands/rotation.ts';
@@ -57,7 +58,15 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     const options = program.opts<{ data: string; output: Format }>();
     return caller(options.data, options.output, interrupted.signal);
   };
-  for (const add of [sessionCommands, estateCommands, userCommands, recordingCommands, rotationCommands, auditCommands])
+  for (const add of [
+    sessionCommands,
+    estateCommands,
+    userCommands,
+    recordingCommands,
+    rotationCommands,
+    conflictCommands,
+    auditCommands,
+  ])
     add(program, here);
 
   try {

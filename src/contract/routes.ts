@@ -8,14 +8,19 @@ import {
   Account,
   AuditRow,
   Change,
+  Conflict,
+  Connector,
+  Decided,
   HostKey,
   Recording,
   Played,
   Session,
   Target,
   Text,
+  Tree,
   User,
   Verdict,
+  VerificationRow,
   Version,
 } from './shapes.ts';
 
@@ -33,6 +38,7 @@ export const rights = [
   'recording.view',
   'rotation.run',
   'rotation.view',
+  'conflict.decide',
   'audit.view',
 ] as const;
 export type Right = (typeof rights)[number];
@@ -44,6 +50,8 @@ export interface Route<A extends TSchema = TSchema, B extends TSchema = TSchema,
   readonly ask: A;
   readonly answer: B;
   readonly parts?: P;
+  /** Only on the operators' own socket, never over a network: the last resort of somebody who sits at the machine. */
+  readonly local?: true;
 }
 
 function view<A extends TSchema, B extends TSchema, P extends TSchema = TSchema>(
@@ -177,6 +185,66 @@ export const routes = {
     Verdict,
   ),
   'rotation.verify': change('rotation.run', byAccount, Verdict),
+  /** Sets a new value by the reconcile account, after every known one was refused. */
+  'rotation.reconcile': change('rotation.run', byAccount, Verdict),
+  /** Many accounts, a few at a time; each is told as soon as it is done. `of` names what they have in common. */
+  'rotation.bulk': {
+    ...change(
+      'rotation.run',
+      Type.Object(
+        {
+          what: Type.Enum(['rotate', 'verify', 'reconcile']),
+          accounts: Type.Array(Text, { maxItems: 100_000 }),
+          policy: Type.Optional(Text),
+          target: Type.Optional(Text),
+          event: Type.Optional(Text),
+        },
+        { additionalProperties: false },
+      ),
+      Type.Object({ done: Type.Integer(), failed: Type.Integer(), refused: Type.Integer() }),
+    ),
+    parts: Verdict,
+  },
+  'connector.list': view('rotation.view', nothing, Type.Object({ connectors: Type.Array(Connector) })),
+  'conflict.list': view(
+    'rotation.view',
+    nothing,
+    Type.Object({ conflicts: Type.Array(Conflict), lastDiscovery: Type.Optional(Text) }),
+  ),
+  'conflict.show': view('rotation.view', byAccount, Tree),
+  /** Automatic resolution now, of the named accounts or of all; each is told as soon as it is done. */
+  'conflict.resolve': {
+    ...change(
+      'rotation.run',
+      Type.Object({ accounts: Type.Array(Text, { maxItems: 100_000 }) }, { additionalProperties: false }),
+      Type.Object({ resolved: Type.Integer(), left: Type.Integer() }),
+    ),
+    parts: Verdict,
+  },
+  'conflict.force': change('conflict.decide', byAccount, Verdict),
+  'conflict.decide': change(
+    'conflict.decide',
+    Type.Object(
+      { account: Text, sigkey: Text, what: Type.Enum(['confirm', 'reject', 'set-current']) },
+      { additionalProperties: false },
+    ),
+    Decided,
+  ),
+  /** One account, no checks, on this machine only. */
+  'conflict.blank': { ...change('conflict.decide', byAccount, Decided), local: true },
+  'conflict.discover': change(
+    'rotation.run',
+    nothing,
+    Type.Object({ at: Text, accounts: Type.Integer(), found: Type.Integer() }),
+  ),
+  'conflict.report': view(
+    'rotation.view',
+    Type.Object(
+      { account: Type.Optional(Text), limit: Type.Integer({ minimum: 1, maximum: 100_000 }) },
+      { additionalProperties: false },
+    ),
+    Type.Object({ rows: Type.Array(VerificationRow) }),
+  ),
   'rotation.history': view(
     'rotation.view',
     byAccount,

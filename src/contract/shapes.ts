@@ -83,6 +83,8 @@ export const Verdict = Type.Object({
   sigkey: Type.Optional(Text),
   words: Text,
   remedy: Type.Optional(Text),
+  /** The stable code of a refusal. */
+  code: Type.Optional(Text),
 });
 
 /** One value that an account's credential has or may have had. */
@@ -94,6 +96,81 @@ export const Version = Type.Object({
   node: Text,
   createdAt: When,
   current: Type.Boolean(),
+});
+
+/** One account in conflict, or out of sync with its target. */
+export const Conflict = Type.Object({
+  account: Text,
+  policy: Text,
+  kind: Text,
+  state: Text,
+  reason: Text,
+  since: When,
+  candidates: Type.Integer(),
+});
+
+/** One value in the tree of an account, as every node knows it. */
+export const TreeValue = Type.Object({
+  sigkey: Text,
+  parent: Type.Optional(Text),
+  status: Text,
+  place: Text,
+  node: Text,
+  parentNode: Type.Optional(Text),
+  createdAt: When,
+  current: Type.Boolean(),
+  candidate: Type.Boolean(),
+  message: Text,
+});
+
+export const Tree = Type.Object({
+  account: Text,
+  policy: Text,
+  kind: Text,
+  state: Text,
+  reason: Text,
+  since: When,
+  current: Type.Optional(Text),
+  values: Type.Array(TreeValue),
+  beliefs: Type.Array(Type.Object({ node: Text, current: Type.Optional(Text) })),
+});
+
+/** What a decision by hand came to. */
+export const Decided = Type.Object({
+  account: Text,
+  conflict: Text,
+  current: Type.Optional(Text),
+  words: Text,
+});
+
+/** One row of what resolutions did to single values, in the columns of the field. */
+export const VerificationRow = Type.Object({
+  at: When,
+  svcid: Text,
+  accountname: Text,
+  accountguid: Text,
+  type: Text,
+  requestername: Text,
+  requesterguid: Text,
+  retcode: Text,
+  agentmessage: Text,
+  sigkey: Text,
+  verificationid: Text,
+  actionreason: Text,
+});
+
+/** What a connector can do, and what its accounts may be told. */
+export const Connector = Type.Object({
+  connector: Text,
+  title: Text,
+  kind: Text,
+  protocols: Type.Array(Text),
+  modes: Type.Array(Text),
+  via: Type.Boolean(),
+  adminverify: Text,
+  fence: Text,
+  sends: Text,
+  settings: Type.Array(Type.Object({ name: Text, values: Text, words: Text })),
 });
 
 export const AuditRow = Type.Object({

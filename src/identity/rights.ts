@@ -20,6 +20,7 @@ export const rights = [
   'recording.view',
   'rotation.run',
   'rotation.view',
+  'conflict.decide',
   'audit.view',
 ] as const;
 export type Right = (typeof rights)[number];
@@ -34,6 +35,7 @@ export const rightsOf: Readonly<Record<Role, readonly Right[]>> = {
     'hostkey.trust',
     'rotation.run',
     'rotation.view',
+    'conflict.decide',
   ],
   'password-auditor': [
     'status.view',

@@ -10,6 +10,7 @@ import { type RouteAnswers, routeAnswerer } from '../contract/contract.ts';
 import { Line } from '../link/link.ts';
 import { operator, type Rooms } from './rooms.ts';
 import { auditAnswers } from './routes/audit.ts';
+import { conflictAnswers } from './routes/conflicts.ts';
 import { estateAnswers } from './routes/estate.ts';
 import { peopleAnswers } from './routes/people.ts';
 import { recordingAnswers } from './routes/recordings.ts';
@@ -29,6 +30,7 @@ export async function serveOperators(
     ...peopleAnswers(rooms, operator),
     ...estateAnswers(rooms, operator),
     ...rotationAnswers(rooms, operator),
+    ...conflictAnswers(rooms, operator),
     ...recordingAnswers(rooms, operator),
     ...sessionAnswers(rooms, live, operator),
     ...auditAnswers(rooms, operator),

@@ -41,7 +41,7 @@ import { verificationReport, type VerificationRow } from './resolution/verificat
 import { watch } from './triggers/watch.ts';
 
 export type { AnswerClass, Connector } from './connectors/connector.ts';
-export { connectorNamed, connectorNames } from './connectors/registry.ts';
+export { allConnectors, connectorNamed, connectorNames } from './connectors/registry.ts';
 export { type Rules, type Timing, timingFor, usualRules, usualTiming } from './context.ts';
 export type { History, HistoryAttempt, HistoryVersion } from './ledger/history.ts';
 export type { Status } from './plan/facts.ts';

@@ -32,7 +32,18 @@ const reviewed: Readonly<Record<RouteName, string>> = {
   'recording.verify': 'Y . Y .',
   'rotation.rotate': 'Y Y . .',
   'rotation.verify': 'Y Y . .',
+  'rotation.reconcile': 'Y Y . .',
+  'rotation.bulk': 'Y Y . .',
   'rotation.history': 'Y Y Y .',
+  'connector.list': 'Y Y Y .',
+  'conflict.list': 'Y Y Y .',
+  'conflict.show': 'Y Y Y .',
+  'conflict.resolve': 'Y Y . .',
+  'conflict.force': 'Y Y . .',
+  'conflict.decide': 'Y Y . .',
+  'conflict.blank': 'Y Y . .',
+  'conflict.discover': 'Y Y . .',
+  'conflict.report': 'Y Y Y .',
   'audit.tail': 'Y . Y .',
   'audit.verify': 'Y . Y .',
 };
@@ -52,6 +63,13 @@ const leaves: Readonly<Partial<Record<RouteName, readonly string[]>>> = {
   'session.kill': ['session.killed'],
   'rotation.rotate': ['rotation.started'],
   'rotation.verify': ['rotation.verified'],
+  'rotation.reconcile': ['rotation.reconciled', 'rotation.verified'],
+  'rotation.bulk': ['rotation.started', 'rotation.verified'],
+  'conflict.resolve': ['rotation.resolved', 'rotation.alert'],
+  'conflict.force': ['rotation.resolved'],
+  'conflict.decide': ['rotation.resolved'],
+  'conflict.blank': ['rotation.resolved'],
+  'conflict.discover': ['rotation.discovered'],
 };
 
 test('identity and contract speak of the same rights', () => {

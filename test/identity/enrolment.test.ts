@@ -101,14 +101,15 @@ test('roles allow what the reviewed table says, and none of them to see a secret
     'recording.view': 1,
     'rotation.run': 1,
     'rotation.view': 1,
+    'conflict.decide': 1,
     'audit.view': 1,
   } satisfies Record<Right, 1>) as Right[];
   const table = roles.map((role) => [role, all.map((right) => (mayDo({ roles: [role] }, right) ? 'x' : '-')).join('')]);
   expect(table).toEqual([
-    ['administrator', 'xxxxxxxxxxxxx'],
-    ['password-administrator', 'x-x--xx---xx-'],
-    ['password-auditor', 'x-x-x--x-x-xx'],
-    ['password-user', '-------------'],
+    ['administrator', 'xxxxxxxxxxxxxx'],
+    ['password-administrator', 'x-x--xx---xxx-'],
+    ['password-auditor', 'x-x-x--x-x-x-x'],
+    ['password-user', '--------------'],
   ]);
   expect(
     Object.values(rightsOf)

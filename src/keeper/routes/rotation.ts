@@ -2,23 +2,25 @@
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
-import type { RouteAnswers } from '../../contract/contract.ts';
-import {
-  type Account,
-  accountNamed,
-  accountsOf,
-  type Credential,
-  importSshKey,
-  policyById,
-} from '../../vault/vault.ts';
+import type { Part, RouteAnswers } from '../../contract/contract.ts';
+import type { RotationRefusal } from '../../rotation/rotation.ts';
+import { type Account, accountsOf, type Credential, importSshKey, policyById, policyNamed } from '../../vault/vault.ts';
 import { KeeperError } from '../errors.ts';
 import type { Rooms } from '../rooms.ts';
+import { accountOf } from './account-of.ts';
 
 /** How long an on-demand change waits for one that is under way, and how often it asks again, in milliseconds. */
 const patienceMs = 30_000;
 const lookAgainMs = 1000;
 
-type Names = 'rotation.rotate' | 'rotation.verify' | 'rotation.history' | 'account.store' | 'account.list';
+type Names =
+  | 'rotation.rotate'
+  | 'rotation.verify'
+  | 'rotation.reconcile'
+  | 'rotation.bulk'
+  | 'rotation.history'
+  | 'account.store'
+  | 'account.list';
 
 export function rotationAnswers(
   rooms: Pick<Rooms, 'clock' | 'db' | 'rotation'>,
@@ -26,15 +28,9 @@ export function rotationAnswers(
 ): Pick<RouteAnswers, Names> {
   const { clock, db, rotation } = rooms;
 
-  async function named(label: string): Promise<Account> {
-    const account = await accountNamed(db, label);
-    if (account === undefined) throw new KeeperError('keeper.no-such-thing', `account ${label}`);
-    return account;
-  }
-
   return {
     'rotation.rotate': async (fields, _part, signal) => {
-      const account = await named(fields.account);
+      const account = await accountOf(db, fields.account);
       const late = clock.now() + (fields.wait === true ? patienceMs : 0);
       for (;;) {
         const result = await rotation.rotate(account.id, 'on-demand', actor, signal);
@@ -44,13 +40,38 @@ export function rotationAnswers(
       }
     },
     'rotation.verify': async (fields, _part, signal) => {
-      const account = await named(fields.account);
+      const account = await accountOf(db, fields.account);
       const result = await rotation.verify(account.id, actor, signal);
       if (isRefusal(result)) return result;
       return { account: account.label, status: result.answer, words: result.words, remedy: result.remedy };
     },
+    'rotation.reconcile': async (fields, _part, signal) => {
+      const account = await accountOf(db, fields.account);
+      const result = await rotation.reconcile(account.id, actor, signal);
+      return isRefusal(result) ? result : { account: account.label, ...result };
+    },
+    'rotation.bulk': async (fields, part, signal) => {
+      const accounts = await chosen(rooms, fields);
+      const count = { done: 0, failed: 0, refused: 0 };
+      const one = async (account: Account): Promise<void> => {
+        const verdict = await bulkVerdict(rooms, account, fields.what as BulkWork, actor, signal);
+        if (verdict.code !== undefined) count.refused++;
+        else if (verdict.status === 'confirmed' || verdict.status === 'accepted') count.done++;
+        else count.failed++;
+        part(verdict);
+      };
+      const waiting = [...accounts];
+      const worker = async (): Promise<void> => {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          signal.throwIfAborted();
+          await one(next);
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(bulkAtOnce, accounts.length) }, worker));
+      return count;
+    },
     'rotation.history': async (fields) => {
-      const account = await named(fields.account);
+      const account = await accountOf(db, fields.account);
       const history = await rotation.history(account.id);
       if (isRefusal(history)) return history;
       const versions = history.versions.map(({ sigkey, parent, status, place, node, createdAt, current }) => ({
@@ -65,7 +86,7 @@ export function rotationAnswers(
       return { account: account.label, conflict: history.conflict, versions };
     },
     'account.store': async (fields, _part, signal) => {
-      const account = await named(fields.account);
+      const account = await accountOf(db, fields.account);
       using secret = new Secret(fields.secret);
       using passphrase = fields.passphrase === undefined ? undefined : new Secret(fields.passphrase);
       const credential: Credential =
@@ -101,4 +122,51 @@ export function rotationAnswers(
       return { accounts };
     },
   };
+}
+
+const bulkAtOnce = 8;
+type BulkWork = 'rotate' | 'verify' | 'reconcile';
+
+interface Choice {
+  readonly accounts: readonly string[];
+  readonly policy?: string;
+  readonly target?: string;
+}
+
+/** Named ones, or all that have a policy or a target in common. */
+async function chosen({ db }: Pick<Rooms, 'db'>, { accounts, policy, target }: Choice): Promise<readonly Account[]> {
+  if (accounts.length > 0) return Promise.all(accounts.map((label) => accountOf(db, label)));
+  if (policy === undefined && target === undefined)
+    throw new KeeperError('keeper.no-such-thing', 'name accounts, a policy or a target');
+  const wanted = policy === undefined ? undefined : await policyNamed(db, policy);
+  if (policy !== undefined && wanted === undefined) throw new KeeperError('keeper.no-such-thing', `policy ${policy}`);
+  return (await accountsOf(db)).filter(
+    (account) =>
+      (wanted === undefined || account.policyId === wanted.id) &&
+      (target === undefined || account.target.name === target),
+  );
+}
+
+async function bulkVerdict(
+  { rotation }: Pick<Rooms, 'rotation'>,
+  account: Account,
+  what: BulkWork,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<Part<'rotation.bulk'>> {
+  const { label } = account;
+  if (what === 'verify') {
+    const result = await rotation.verify(account.id, actor, signal);
+    if (isRefusal(result)) return refusedPart(label, result);
+    return { account: label, status: result.answer, words: result.words, remedy: result.remedy };
+  }
+  const result =
+    what === 'rotate'
+      ? await rotation.rotate(account.id, 'on-demand', actor, signal)
+      : await rotation.reconcile(account.id, actor, signal);
+  return isRefusal(result) ? refusedPart(label, result) : { account: label, ...result };
+}
+
+function refusedPart(account: string, { code, reason, remedy }: RotationRefusal): Part<'rotation.bulk'> {
+  return { account, status: 'refused', words: reason, remedy, code };
 }

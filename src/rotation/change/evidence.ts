@@ -84,7 +84,7 @@ async function lookAt(
   signal: AbortSignal,
 ): Promise<Look> {
   if (said === 'confirmed') {
-    const fresh = await tryLogin(context, subject, sigkey, actor, signal);
+    const fresh = await tryLogin(context, subject, sigkey, actor, { proof: true }, signal);
     if (old === null || !needsOld(said, fresh.answer, false)) return { fresh, old: 'none' };
     return { fresh, old: await answerFor(context, subject, old, actor, signal) };
   }

@@ -15,16 +15,22 @@ const windowMs = 30 * 60_000;
 
 /**
  * A real login with a stored value, on a connection of its own. One that was cut off is tried once more: one broken
- * connection is no reason to call a value uncertain. With the budget spent it is as `tryCandidates`.
+ * connection is no reason to call a value uncertain. With the budget spent it is as `tryCandidates`; not so for a `proof`,
+ * the one login after the target has acknowledged the value, without which nothing could ever be confirmed again.
  */
 export async function tryLogin(
   context: Context,
   subject: Subject,
   sigkey: Sigkey,
   actor: Actor,
+  how: { readonly proof: boolean },
   signal: AbortSignal,
 ): Promise<VerifyAnswer> {
-  if (subject.verifier.capabilities.adminverify !== 'logins' && (await budgetLeft(context, subject)) <= 0) {
+  if (
+    !how.proof &&
+    subject.verifier.capabilities.adminverify !== 'logins' &&
+    (await budgetLeft(context, subject)) <= 0
+  ) {
     const [answer] = await tryCandidates(context, subject, [sigkey], actor, signal);
     return answer ?? { answer: 'unknown', class: 'unexpected', words: 'no answer' };
   }

@@ -8,6 +8,9 @@ const connectors: readonly Connector[] = [linuxChpasswd, sshKey];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 
+/** All of them, for people who ask what there is (W-60). */
+export const allConnectors: readonly Connector[] = connectors;
+
 /** The connector of that name, or undefined. */
 export function connectorNamed(name: string): Connector | undefined {
   return connectors.find((connector) => connector.name === name);

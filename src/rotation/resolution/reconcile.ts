@@ -5,7 +5,7 @@
  */
 import { type Actor, record } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
-import type { AccountId } from '../../base/ids.ts';
+import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import { holdIfFree, reconcileUnder } from '../change/engine.ts';
 import { settlePending } from '../change/pending.ts';
@@ -18,7 +18,7 @@ import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { resolveUnder } from './automatic.ts';
-import { servesOthers } from './conflict.ts';
+import { conflictOf, servesOthers } from './conflict.ts';
 import { settleConflict } from './settle.ts';
 import { verifyUnder } from './synchrony.ts';
 import type { VerificationId } from './verifications.ts';
@@ -65,6 +65,7 @@ export async function reconcileAccount(
 async function isLost(context: Context, subject: Subject, lease: Lease, actor: Actor): Promise<true | RotationRefusal> {
   const { label } = subject.account;
   const { fold } = await foldOf(context.db, subject.account.id);
+  if (await wasFoundLost(context, subject, fold.root, lease.signal)) return true;
   if (fold.conflict !== 'none') {
     const wish = { verification: newId<VerificationId>(), actor, demanded: true };
     const resolved = await resolveUnder(context, subject, lease, wish);
@@ -80,6 +81,30 @@ async function isLost(context: Context, subject: Subject, lease: Lease, actor: A
   if (checked.answer === 'accepted') return turnDown('rotation.not-lost', label);
   if (checked.answer === 'rejected') return true;
   return turnDown('rotation.not-known-lost', `${label}: ${checked.words}`);
+}
+
+/** What was found out a moment ago is not asked again: refused logins are dear. */
+const freshMs = 10 * 60_000;
+
+async function wasFoundLost(
+  context: Context,
+  subject: Subject,
+  root: Sigkey | null,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const oldest = context.clock.now() - freshMs;
+  const conflict = await conflictOf(context, subject, { demanded: false }, signal);
+  if (conflict.fold.conflict !== 'none') {
+    const { lastTry } = conflict;
+    const verdict = lastTry?.verdict;
+    return lastTry !== null && lastTry.at > oldest && verdict?.kind === 'manual' && verdict.because === 'none-accepted';
+  }
+  const sync = await context.db
+    .selectFrom('account_sync')
+    .select(['sigkey', 'state', 'checked_at'])
+    .where('account_id', '=', subject.account.id)
+    .executeTakeFirst();
+  return sync?.state === 'out-of-sync' && sync.sigkey === root && sync.checked_at.getTime() > oldest;
 }
 
 /** Every candidate was refused: the conflict is over in the way of a forced randomization, which follows at once. */

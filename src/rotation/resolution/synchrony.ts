@@ -58,7 +58,7 @@ export async function verifyUnder(
   }
   const sigkey = fold.root;
   if (sigkey === null) return turnDown('rotation.nothing-recorded', account.label);
-  const answer = await tryLogin(context, subject, sigkey, actor, lease.signal);
+  const answer = await tryLogin(context, subject, sigkey, actor, { proof: false }, lease.signal);
   const trigger = how.heartbeat ? 'heartbeat' : 'on-demand';
   await noteSynchrony(context, subject, sigkey, answer, { actor, started, trigger });
   if (answer.answer !== 'rejected') {

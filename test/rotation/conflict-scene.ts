@@ -1,0 +1,77 @@
+/** An account on a scripted target, with values in its ledger that other nodes drew or that were cut off. */
+import { isRefusal } from '../../src/base/errors.ts';
+import type { Sigkey } from '../../src/base/ids.ts';
+import { newId } from '../../src/base/new-id.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { inTransaction } from '../../src/db/db.ts';
+import { addOutcome, addRandomization } from '../../src/rotation/ledger/ledger.ts';
+import type { OutcomeStatus } from '../../src/rotation/plan/facts.ts';
+import type { History, RotationOptions } from '../../src/rotation/rotation.ts';
+import type { Account } from '../../src/vault/vault.ts';
+import { nowhere, operator, type RotationRoom, rotationRoom } from './room.ts';
+import { ScriptedTarget } from './target.ts';
+
+const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 600_000 };
+export const first = 'first-Value-9';
+
+export interface Scene extends AsyncDisposable {
+  readonly room: RotationRoom;
+  readonly target: ScriptedTarget;
+  readonly account: Account;
+  /** A further value in the ledger, drawn by another node or cut off; its value is its name. */
+  readonly draw: (value: string, parent: Sigkey | null, status: OutcomeStatus, node?: string) => Promise<Sigkey>;
+}
+
+export async function scene(options: Partial<RotationOptions> = {}): Promise<Scene> {
+  const target = new ScriptedTarget(first);
+  const room = await rotationRoom({ run: target.run, timing, ...options });
+  await room.target(nowhere);
+  const admin = await room.account({ name: 'root@box', kind: 'password', connector: 'linux-chpasswd' });
+  await room.seed(admin, 'root-Value-9');
+  const account = await room.account({
+    name: 'app@box',
+    kind: 'password',
+    connector: 'linux-chpasswd',
+    admin: 'root@box',
+    reconcile: 'root@box',
+  });
+  await room.seed(account, first);
+  const { db } = room.vault.base;
+  const draw: Scene['draw'] = async (value, parent, status, node = 'another') => {
+    const sigkey = newId<Sigkey>();
+    using secret = Secret.fromText(value);
+    await inTransaction(db, async (tx) => {
+      const { vault } = room.vault;
+      const at = Date.now();
+      await vault.store(tx, {
+        account: account.id,
+        sigkey,
+        credential: { kind: 'password', secret },
+        origin: 'generated',
+        actor: operator,
+      });
+      await addRandomization(tx, vault, { sigkey, account: account.id, parent, node, createdAt: at });
+      await addOutcome(tx, vault, { account: account.id, sigkey, node, status, at, retcode: 'none', message: '' });
+    });
+    return sigkey;
+  };
+  return { room, target, account, draw, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
+}
+
+export async function rootOf({ room, account }: Scene): Promise<Sigkey> {
+  const { current } = await room.again(account);
+  if (current === null) throw new Error('nothing is current');
+  return current;
+}
+
+export async function settled({ room }: Scene): Promise<void> {
+  const watching = await room.open({ watch: true });
+  await watching.settle();
+  await watching[Symbol.asyncDispose]();
+}
+
+export async function history({ room, account }: Scene): Promise<History> {
+  const found = await room.rotation.history(account.id);
+  if (isRefusal(found)) throw new Error(found.reason);
+  return found;
+}
