@@ -88,12 +88,13 @@ async function lookAt(
     if (old === null || !needsOld(said, fresh.answer, false)) return { fresh, old: 'none' };
     return { fresh, old: await answerFor(context, subject, old, actor, signal) };
   }
-  const both = old === null ? [sigkey] : [sigkey, old];
+  // The old one first: where it is accepted, what was refused before it no longer counts on most targets.
+  const both = old === null ? [sigkey] : [old, sigkey];
   const answers = await tryCandidates(context, subject, both, actor, signal);
   // One broken connection is no reason to call a value uncertain.
   const again = answers.some((one) => one.answer === 'unknown' && one.class === 'cut');
-  const [fresh = nobody, before] = again ? await tryCandidates(context, subject, both, actor, signal) : answers;
-  return { fresh, old: old === null ? 'none' : (before?.answer ?? 'unknown') };
+  const looked = again ? await tryCandidates(context, subject, both, actor, signal) : answers;
+  return { fresh: looked.at(-1) ?? nobody, old: old === null ? 'none' : (looked[0]?.answer ?? 'unknown') };
 }
 
 async function answerFor(
