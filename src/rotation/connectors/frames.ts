@@ -12,6 +12,26 @@ export function frame(bytes: Uint8Array): Uint8Array {
   return out;
 }
 
+/** What a frame to a connector process is. */
+export type Parcel = 'head' | 'secret' | 'signature';
+const parcels: readonly Parcel[] = ['head', 'secret', 'signature'];
+
+/** One frame with its kind in front. The copy is zeroed once the pipe has taken it. */
+export function writeParcel(pipe: Writable, kind: Parcel, bytes: Uint8Array): void {
+  const parcel = new Uint8Array(1 + bytes.length);
+  parcel[0] = parcels.indexOf(kind);
+  parcel.set(bytes, 1);
+  writeFrame(pipe, parcel);
+  parcel.fill(0);
+}
+
+/** The kind and the contents of a frame. Throws `rotation.worker-protocol` for a kind that there is not. */
+export function opened(parcel: Uint8Array): [Parcel, Uint8Array] {
+  const kind = parcels[parcel[0] ?? 255];
+  if (kind === undefined) throw new RotationError('rotation.worker-protocol', 'a frame of an unknown kind');
+  return [kind, parcel.subarray(1)];
+}
+
 /** Writes one frame and zeroes the copy of it once the pipe has taken it. */
 export function writeFrame(pipe: Writable, bytes: Uint8Array): void {
   const out = frame(bytes);

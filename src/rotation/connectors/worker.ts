@@ -1,13 +1,13 @@
 /**
- * The connector process: one job from standard input, one answer to standard output, then the end. It parses what a
- * hostile target may say, so it holds one account's secrets for one login and nothing else. When its input ends before
- * it has answered, whoever started it is gone, and it ends at once.
+ * The connector process: jobs from standard input, one after the other, an answer to each on standard output. It parses
+ * what a hostile target may say, so all its jobs are about one target, and it holds the secrets of one job at a time.
+ * When its input ends, whoever started it is gone or has no further job, and it ends at once.
  */
 import type { Secret } from '../../base/secret.ts';
 import { wordsOf } from '../../base/errors.ts';
 import { RotationError } from '../errors.ts';
 import type { ChangeAnswer, VerifyAnswer } from './connector.ts';
-import { frames, writeFrame } from './frames.ts';
+import { frames, opened, writeFrame } from './frames.ts';
 import { type Answer, type Job, secretsOf, unpackJob } from './job.ts';
 import { connectorNamed } from './registry.ts';
 import { scan } from './scan.ts';
@@ -15,21 +15,32 @@ import { scan } from './scan.ts';
 const waiting: ((signature: Uint8Array) => void)[] = [];
 
 async function main(): Promise<void> {
-  const input = frames(process.stdin);
-  const head = await take(input);
-  const bytes: Uint8Array[] = [];
-  for (let left = secretsOf(head); left > 0; left--) bytes.push(await take(input));
+  let head: Uint8Array | undefined;
+  let secrets: Uint8Array[] = [];
+  for await (const parcel of frames(process.stdin)) {
+    const [kind, bytes] = opened(parcel);
+    if (kind === 'signature') waiting.shift()?.(bytes);
+    else if (kind === 'head') head = bytes;
+    else secrets.push(bytes);
+    if (head === undefined || secrets.length < secretsOf(head)) continue;
+    void serve(head, secrets);
+    head = undefined;
+    secrets = [];
+  }
+  process.exit(0);
+}
+
+/** One job. It is not waited for: while it runs, signatures come by the same pipe. */
+async function serve(head: Uint8Array, bytes: readonly Uint8Array[]): Promise<void> {
   const { job, secrets } = unpackJob(head, bytes, (signer, data, algorithm) => {
     const signature = new Promise<Uint8Array>((resolve) => waiting.push(resolve));
     say({ type: 'sign', signer, algorithm, data: Buffer.from(data).toString('base64') });
     return signature;
   });
-  void answerSignatures(input);
   const answer = await run(job).catch(broken(job));
   const shown = job.operation === 'scan' && answer.outcome === 'confirmed' ? answer : presentable(answer, secrets);
-  say({ type: 'answer', ...shown });
   for (const secret of secrets) secret[Symbol.dispose]();
-  process.stdout.end(() => process.exit(0));
+  say({ type: 'answer', ...shown });
 }
 
 async function run(job: Job): Promise<Answer> {
@@ -78,17 +89,6 @@ function broken(job: Job): (error: unknown) => Answer {
     class: 'unexpected',
     words: wordsOf(error),
   });
-}
-
-async function answerSignatures(input: AsyncGenerator<Uint8Array>): Promise<void> {
-  for await (const signature of input) waiting.shift()?.(signature);
-  process.exit(1);
-}
-
-async function take(input: AsyncGenerator<Uint8Array, void, void>): Promise<Uint8Array> {
-  const next = await input.next();
-  if (next.done === true) process.exit(1);
-  return next.value;
 }
 
 function say(message: object): void {

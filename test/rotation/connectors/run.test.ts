@@ -1,0 +1,77 @@
+/** Connector processes: whom they serve, how long they live, and what is said when they do not. */
+import { writeFile } from 'node:fs/promises';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Job } from '../../../src/rotation/connectors/job.ts';
+import { processRunner } from '../../../src/rotation/connectors/run.ts';
+import { password, placeOf } from './machine.ts';
+import { never, nowhere } from '../room.ts';
+
+const frames = join(import.meta.dirname, '../../../src/rotation/connectors/frames.ts');
+
+/** A program in the place of the worker: says its process number to each head, unless the account tells it otherwise. */
+const program = `
+import { frames, opened, writeFrame } from ${JSON.stringify(frames)};
+for await (const parcel of frames(process.stdin)) {
+  const [kind, bytes] = opened(parcel);
+  if (kind !== 'head') continue;
+  const { account } = JSON.parse(new TextDecoder().decode(bytes)).job.task;
+  if (account === 'dies') process.exit(3);
+  if (account === 'hangs') continue;
+  const words = String(process.pid);
+  writeFrame(process.stdout, new TextEncoder().encode(JSON.stringify({ type: 'answer', outcome: 'accepted', class: 'none', words })));
+}
+process.exit(0);
+`;
+
+async function runner() {
+  const folder = await mkdtempDisposable(join(tmpdir(), 'runner-'));
+  const file = join(folder.path, 'program.ts');
+  await writeFile(file, program);
+  const run = processRunner(file);
+  const ask = (account: string, port = 22, deadlineMs = 10_000) => {
+    const place = { ...placeOf({ ...nowhere } as never), port };
+    const job: Job = {
+      connector: 'linux-chpasswd',
+      operation: 'verify',
+      task: { place, account, settings: {} },
+      login: { user: account, credential: password('x') },
+    };
+    return run(job, { deadlineMs }, never);
+  };
+  return { ask, [Symbol.asyncDispose]: () => folder.remove() };
+}
+
+test('a process serves jobs of one target, one after the other, and never two targets', async () => {
+  await using stage = await runner();
+  const first = await stage.ask('a');
+  const second = await stage.ask('b');
+  const elsewhere = await stage.ask('a', 23);
+  expect(second.words).toBe(first.words);
+  expect(elsewhere.words).not.toBe(first.words);
+});
+
+test('two jobs at a time are two processes', async () => {
+  await using stage = await runner();
+  const [one, two] = await Promise.all([stage.ask('a'), stage.ask('b')]);
+  expect(one.words).not.toBe(two.words);
+});
+
+test('a process that ends without a word has crashed, and the next job gets another', async () => {
+  await using stage = await runner();
+  const first = await stage.ask('a');
+  expect(await stage.ask('dies')).toMatchObject({ outcome: 'crashed', class: 'unexpected' });
+  const next = await stage.ask('b');
+  expect(next).toMatchObject({ outcome: 'accepted' });
+  expect(next.words).not.toBe(first.words);
+});
+
+test('a process that is late is ended, and nobody gets it again', async () => {
+  await using stage = await runner();
+  const first = await stage.ask('a');
+  expect(await stage.ask('hangs', 22, 300)).toMatchObject({ outcome: 'late', class: 'timeout' });
+  expect(() => process.kill(Number(first.words), 0)).toThrow();
+  expect((await stage.ask('b')).words).not.toBe(first.words);
+});
