@@ -27,6 +27,16 @@ import { watch } from './triggers/watch.ts';
 
 export type { AnswerClass, Connector } from './connectors/connector.ts';
 export { connectorNamed, connectorNames } from './connectors/registry.ts';
+export {
+  declareManagement,
+  managedPolicies,
+  type Management,
+  type ManagementDeclaration,
+  managements,
+  type RotateOnCheckout,
+} from './management.ts';
+export { type Fault, faultOfSchedule, type Schedule, usualRetry, usualSkips } from './plan/schedule.ts';
+export { declareSchedules, schedules } from './schedules.ts';
 export { type Timing, timingFor, usualTiming } from './context.ts';
 export type { History, HistoryAttempt, HistoryVersion } from './ledger/history.ts';
 export type { Status } from './plan/facts.ts';
