@@ -111,6 +111,8 @@ async function act(context: Context, id: AccountId, signal: AbortSignal): Promis
         return;
       }
       case 'wait':
+      case 'skip':
+      case 'alert':
       case 'nothing':
         break;
       default:
