@@ -21,7 +21,7 @@ import { type Account, accountsOf } from '../vault/vault.ts';
 import { accessErrors } from './errors.ts';
 import { grantsOf } from './grants.ts';
 import { type Decision, evaluate, type Grant, judgeGrant, type Wish } from './plan/evaluate.ts';
-import { zoneOffset } from './zones.ts';
+import { zoneOffset } from '../base/zones.ts';
 
 /** Where somebody wants to go, as parsed from the login name. */
 export interface Destination {

@@ -9,7 +9,7 @@ import { accountNamed } from '../vault/vault.ts';
 import { AccessError } from './errors.ts';
 import { type Grant, subprotocolsOf } from './plan/evaluate.ts';
 import { faultOfPeriod, type TimeFrame } from './plan/time-frame.ts';
-import { isZone } from './zones.ts';
+import { isZone } from '../base/zones.ts';
 
 export interface Change {
   readonly object: 'grant';

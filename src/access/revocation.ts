@@ -11,7 +11,7 @@ import { accountsOf } from '../vault/vault.ts';
 import { grantsOf } from './grants.ts';
 import { evaluate, type Grant, type Zones } from './plan/evaluate.ts';
 import { killSession, type SessionRecord, sessionsInProgress } from './sessions.ts';
-import { zoneOffset } from './zones.ts';
+import { zoneOffset } from '../base/zones.ts';
 
 export interface Ending {
   readonly session: SessionId;

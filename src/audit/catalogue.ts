@@ -201,6 +201,11 @@ export const catalogue = {
     'All accounts were looked at for conflicts.',
   ),
   'rotation.skipped': event<{ readonly reason: string; readonly until?: string }>('A due randomization was put off.'),
+  'rotation.schedule.created': event<Change>('A schedule was created.'),
+  'rotation.schedule.changed': event<Change>('A schedule was changed.'),
+  'rotation.schedule.removed': event<Named>('A schedule was removed.'),
+  'rotation.management.changed': event<Change>('How a policy is managed was changed.'),
+  'rotation.management.removed': event<Named>('A policy is managed as usual again.'),
   'rotation.known-recorded': event<{ readonly reason: string }>(
     'An operator recorded the value that a target has now.',
   ),

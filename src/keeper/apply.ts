@@ -8,12 +8,22 @@ import { type Actor, record } from '../audit/audit.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
 import { declareTargetGroups, declareTargets, targetGroups, targets } from '../estate/estate.ts';
 import { declareUserGroups, declareUsers, notifyAccessChanged, userGroups, users } from '../identity/identity.ts';
+import { declareManagement, declareSchedules, managedPolicies, schedules } from '../rotation/rotation.ts';
 import { accountsOf, declareAccounts, declarePolicies } from '../vault/vault.ts';
 import type { Estate } from './estate-file.ts';
 
 /** What was (or would be) done to one object. */
 export interface Change {
-  readonly object: 'policy' | 'user-group' | 'user' | 'target' | 'target-group' | 'account' | 'grant';
+  readonly object:
+    | 'policy'
+    | 'schedule'
+    | 'management'
+    | 'user-group'
+    | 'user'
+    | 'target'
+    | 'target-group'
+    | 'account'
+    | 'grant';
   readonly name: string;
   readonly change: 'created' | 'changed' | 'removed' | 'same';
   readonly fields?: readonly string[];
@@ -22,7 +32,7 @@ export interface Change {
 export interface ApplyOptions {
   readonly actor: Actor;
   readonly dryRun: boolean;
-  /** Removes users, groups, targets, accounts and grants that the file does not mention. Policies stay. */
+  /** Removes what the file does not mention. Policies stay. */
   readonly prune: boolean;
 }
 
@@ -56,6 +66,8 @@ async function apply(tx: Tx, estate: Estate, { actor, prune }: ApplyOptions): Pr
   // What others refer to comes first.
   const changes: Change[] = [
     ...(await declarePolicies(tx, estate.policies, keep)),
+    ...(await declareSchedules(tx, estate.schedules, keep)),
+    ...(await declareManagement(tx, estate.management, keep)),
     ...(await declareUserGroups(tx, estate.groups, keep)),
     ...(await declareUsers(tx, estate.users, keep)),
     ...(await declareTargets(tx, estate.targets, keep)),
@@ -92,13 +104,18 @@ async function removeUnmentioned(tx: Tx, estate: Estate, actor: Actor): Promise<
     ...(await declareTargets(tx, estate.targets, cut)),
     ...(await declareUsers(tx, estate.users, cut)),
     ...(await declareUserGroups(tx, estate.groups, cut)),
+    ...(await declareManagement(tx, estate.management, cut)),
+    ...(await declareSchedules(tx, estate.schedules, cut)),
   ];
   return changes.filter(({ change }) => change === 'removed');
 }
 
 /** What the database has and the file does not mention. */
 async function drift(tx: Tx, estate: Estate): Promise<string[]> {
+  const managed = estate.management.map(({ policy }) => ({ name: policy }));
   const there: readonly (readonly [string, readonly string[], readonly { readonly name: string }[]])[] = [
+    ['schedule', (await schedules(tx)).map(({ schedule }) => schedule.name), estate.schedules],
+    ['management', await managedPolicies(tx), managed],
     ['group', (await userGroups(tx)).map(({ name }) => name), estate.groups],
     ['user', (await users(tx)).map(({ name }) => name), estate.users],
     ['target', (await targets(tx)).map(({ name }) => name), estate.targets],

@@ -11,11 +11,15 @@ import { wordsOf } from '../base/errors.ts';
 import type { TargetDeclaration, TargetGroupDeclaration } from '../estate/estate.ts';
 import { isUserName, roles, type UserDeclaration, type UserGroupDeclaration } from '../identity/identity.ts';
 import { parseKeyLine } from '../protocol/ssh/ssh.ts';
+import type { ManagementDeclaration, Schedule } from '../rotation/rotation.ts';
 import type { AccountDeclaration, PolicyDeclaration } from '../vault/vault.ts';
 import { KeeperError } from './errors.ts';
+import { ManagementShape, scheduleOf, ScheduleShape } from './estate-schedules.ts';
 
 export interface Estate {
   readonly policies: readonly PolicyDeclaration[];
+  readonly schedules: readonly Schedule[];
+  readonly management: readonly ManagementDeclaration[];
   readonly groups: readonly UserGroupDeclaration[];
   readonly users: readonly UserDeclaration[];
   readonly targets: readonly TargetDeclaration[];
@@ -118,6 +122,8 @@ const File = Type.Object(
         ),
       ),
     ),
+    schedules: Optional(List(ScheduleShape)),
+    management: Optional(List(ManagementShape)),
     groups: Optional(List(Type.Object({ name: GroupName, description: Optional(Words) }, strict))),
     users: Optional(
       List(
@@ -219,6 +225,10 @@ export function readEstate(text: string): Estate {
   refuseTwice(document, lines, value);
   return {
     policies: (value.policies ?? []) as PolicyDeclaration[],
+    schedules: (value.schedules ?? []).map((schedule, at) =>
+      scheduleOf(schedule, (path, words) => invalid(document, lines, ['schedules', at, ...path], words)),
+    ),
+    management: value.management ?? [],
     groups: value.groups ?? [],
     users: (value.users ?? []).map((user, at) =>
       userOf(user, (field, words) => invalid(document, lines, ['users', at, field], words)),
@@ -334,8 +344,9 @@ function refuseTwice(document: Document, lines: LineCounter, value: FileShape): 
   for (const [list, items] of Object.entries(value)) {
     const seen = new Set<string>();
     for (const [at, item] of items.entries()) {
-      if (seen.has(item.name)) throw invalid(document, lines, [list, at, 'name'], 'declared twice');
-      seen.add(item.name);
+      const [key, name] = 'policy' in item && !('name' in item) ? ['policy', item.policy] : ['name', item.name];
+      if (seen.has(name)) throw invalid(document, lines, [list, at, key], 'declared twice');
+      seen.add(name);
     }
   }
 }

@@ -115,6 +115,18 @@ export const rotationErrors = defineErrors({
     meaning: 'the ledger holds another fact under this name',
     remedy: 'find out who wrote to the database; facts are never changed',
   },
+  'rotation.schedule-invalid': {
+    meaning: 'the schedule cannot be used',
+    remedy: 'correct the field that the message names',
+  },
+  'rotation.schedule-in-use': {
+    meaning: 'the schedule is named by a policy and cannot be removed',
+    remedy: 'take it out of the management of that policy first',
+  },
+  'rotation.management-invalid': {
+    meaning: 'the management of a policy cannot be as declared',
+    remedy: 'declare the policy and the schedule that it names, and each policy once',
+  },
   'rotation.worker-protocol': {
     meaning: 'a connector process broke the rules of its pipe',
     remedy: 'look at the log of the keeper; if it happens again, report it with the version',

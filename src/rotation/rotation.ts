@@ -43,6 +43,16 @@ import { watch } from './triggers/watch.ts';
 export type { AnswerClass, Connector } from './connectors/connector.ts';
 export { allConnectors, connectorNamed, connectorNames } from './connectors/registry.ts';
 export { type Rules, type Timing, timingFor, usualRules, usualTiming } from './context.ts';
+export {
+  declareManagement,
+  managedPolicies,
+  type Management,
+  type ManagementDeclaration,
+  managements,
+  type RotateOnCheckout,
+} from './management.ts';
+export { type Fault, faultOfSchedule, type Schedule, usualRetry, usualSkips } from './plan/schedule.ts';
+export { declareSchedules, schedules } from './schedules.ts';
 export type { History, HistoryAttempt, HistoryVersion } from './ledger/history.ts';
 export type { Status } from './plan/facts.ts';
 export type { Conflict } from './plan/fold.ts';

@@ -3,7 +3,8 @@
  * a decision with its reasons comes out; the same function decides, explains, and looks at running sessions again.
  */
 import type { AccountId, GrantId, GroupId, Id, TargetId } from '../../base/ids.ts';
-import { frameEnd, inTimeFrame, type OffsetAt, type TimeFrame } from './time-frame.ts';
+import type { OffsetAt } from '../../base/zones.ts';
+import { frameEnd, inTimeFrame, type TimeFrame } from './time-frame.ts';
 
 /** What may be done on a connection, by protocol. A grant lists them; a gate refuses the others. */
 export const subprotocolsOf = {

@@ -5,9 +5,7 @@
  *
  * Pure: zones come in as a function that tells the offset at an instant.
  */
-
-/** Local time minus UTC, in milliseconds, at an instant (ms since 1970). */
-export type OffsetAt = (instant: number) => number;
+import { changeBetween, type OffsetAt } from '../../base/zones.ts';
 
 /** Every field narrows; an empty period holds always. */
 export interface Period {
@@ -84,18 +82,6 @@ function boundaries(frame: TimeFrame, instant: number, offsetAt: OffsetAt): numb
     if (offsets[0] !== offsets[1]) found.add(changeBetween((at - 1) * day, (at + 2) * day, offsetAt));
   }
   return [...found].filter((candidate) => candidate > instant).sort((a, b) => a - b);
-}
-
-/** The minute at which the offset first differs from that at `low`. */
-function changeBetween(low: number, high: number, offsetAt: OffsetAt): number {
-  const before = offsetAt(low);
-  let [a, b] = [Math.floor(low / minute), Math.ceil(high / minute)];
-  while (b - a > 1) {
-    const middle = Math.floor((a + b) / 2);
-    if (offsetAt(middle * minute) === before) a = middle;
-    else b = middle;
-  }
-  return b * minute;
 }
 
 function timeOf(text: string): number {

@@ -68,14 +68,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`.execute(db);
   await appendOnly(db, 'conflict_discovery');
 
-  // When an account is to be looked at again; a row that is missing means now.
-  await sql`
-    create table rotation_look (
-      account_id uuid primary key references account (id),
-      at timestamptz not null
-    )`.execute(db);
-  await sql`create index rotation_look_at on rotation_look (at)`.execute(db);
-
   await sql`alter table rotation_attempt drop constraint rotation_attempt_result_known`.execute(db);
   await sql`alter table rotation_attempt add constraint rotation_attempt_result_known check (result in
     ('confirmed', 'failed', 'uncertain', 'skipped', 'skipped-active-session', 'known-recorded', 'verified', 'resolved'))`.execute(

@@ -1,6 +1,6 @@
-/** Tables of the rotation room, as kysely sees them. Migrations: `db/migrations/070_rotation.ts`. */
+/** Tables of the rotation room, as kysely sees them. Migrations: `db/migrations/070_rotation.ts`, `071_schedules.ts`. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
-import type { AccountId, Id, Sigkey } from '../../base/ids.ts';
+import type { AccountId, Id, PolicyId, Sigkey } from '../../base/ids.ts';
 
 export interface LedgerNodeTable {
   only: Generated<boolean>;
@@ -142,14 +142,44 @@ export interface ConflictDiscoveryTable {
   found: number;
 }
 
-export interface RotationLookTable {
+export interface RotationScheduleTable {
+  name: string;
+  every_days: number | null;
+  cron: string | null;
+  zone: string | null;
+  /** Written as JSON text. */
+  window: ColumnType<unknown, string | null, string | null>;
+  jitter_minutes: number;
+  retry_count: number;
+  retry_minutes: number;
+  alert_after_skips: number;
+  /** Since when the occurrences are what they are. */
+  times_since: Date;
+  changed_at: Date;
+}
+
+export interface PolicyManagementTable {
+  policy_id: PolicyId;
+  schedule: string | null;
+  /** Since when it is this schedule. */
+  scheduled_since: Date;
+  managing_node: string | null;
+  local_fallback: boolean;
+  automatic_resolution: boolean;
+  rotate_on_checkout: 'never' | 'or-deny' | 'or-serve-current';
+  changed_at: Date;
+}
+
+export interface RotationNoteTable {
   account_id: AccountId;
+  what: 'skipped' | 'skips-alerted' | 'given-up-alerted';
+  trigger: string;
+  occurrence: Date;
   at: Date;
 }
 
 export type RotationTables = {
   conflict_discovery: ConflictDiscoveryTable;
-  rotation_look: RotationLookTable;
   password_verification: PasswordVerificationTable;
   conflict_try: ConflictTryTable;
   account_sync: AccountSyncTable;
@@ -163,4 +193,7 @@ export type RotationTables = {
   rotation_lease: RotationLeaseTable;
   rotation_evidence: RotationEvidenceTable;
   rotation_attempt: RotationAttemptTable;
+  rotation_schedule: RotationScheduleTable;
+  policy_management: PolicyManagementTable;
+  rotation_note: RotationNoteTable;
 };

@@ -188,6 +188,10 @@ const codes = {
   'nothing-recorded': 'rotation.nothing-recorded',
   'not-due': 'rotation.not-due',
   'given-up': 'rotation.not-due',
+  'outside-window': 'rotation.not-due',
+  retrying: 'rotation.not-due',
+  'not-managing': 'rotation.not-due',
+  'managing-down': 'rotation.not-due',
 } as const satisfies Record<Because, string>;
 
 /** Says why not, in the audit trail too; nothing was done and nothing is lost: the plan asks again. */

@@ -4,7 +4,10 @@ import { usesOf } from '../../vault/vault.ts';
 import type { Context } from '../context.ts';
 import { foldOf } from '../ledger/ledger.ts';
 import { leaseOf } from '../ledger/lease.ts';
-import { type AccountSettings, type Question, retryCount } from '../plan/next.ts';
+import { notesOf } from '../ledger/notes.ts';
+import { managements } from '../management.ts';
+import type { AccountSettings, Question } from '../plan/next.ts';
+import { usualRetry } from '../plan/schedule.ts';
 import type { Subject } from './subject.ts';
 
 /** `mine`: the caller has the lease, so it does not count. */
@@ -16,24 +19,33 @@ export async function questionOf(
   const { db, clock } = context;
   const id: AccountId = subject.account.id;
   const { facts, fold } = await foldOf(db, id);
+  const management = (await managements(db)).get(subject.policy.id);
+  const calendar = management?.calendar ?? { schedule: null, since: 0, maxAgeDays: subject.policy.maxAgeDays };
+  const currentSince = facts.randomizations.find((fact) => fact.sigkey === fold.root)?.createdAt ?? null;
   const settings: AccountSettings = {
     enabled: subject.policy.rotation,
     connector: subject.connector !== undefined,
     rotateAfterSession: subject.account.rotateAfterSession,
     skipWhileInUse: subject.skipWhileInUse,
+    localFallback: management?.localFallback ?? true,
   };
   const attempts = await db
     .selectFrom('rotation_attempt')
-    .select(['trigger', 'ended_at', 'result'])
+    .select(['trigger', 'started_at', 'ended_at', 'result'])
     .where('account_id', '=', id)
     .where('result', 'in', ['confirmed', 'failed', 'uncertain', 'skipped'])
     .orderBy('ended_at', 'desc')
-    .limit(retryCount + 2)
+    .limit(4 * ((calendar.schedule?.retry ?? usualRetry).count + 2))
     .execute();
   const now = clock.now();
   return {
+    account: id,
     fold,
     settings,
+    calendar,
+    notes: await notesOf(db, id, currentSince ?? 0),
+    wishes: [],
+    here: 'yes',
     uses: (await usesOf(db, id)).map((use) => ({
       kind: use.kind,
       since: use.createdAt.getTime(),
@@ -41,12 +53,13 @@ export async function questionOf(
     })),
     attempts: attempts.map((row) => ({
       trigger: row.trigger,
+      startedAt: row.started_at.getTime(),
       at: row.ended_at.getTime(),
       done: row.result === 'confirmed',
     })),
-    currentSince: facts.randomizations.find((fact) => fact.sigkey === fold.root)?.createdAt ?? null,
+    currentSince,
     lease: how.mine ? null : await leaseOf(db, id, now),
-    demanded: how.demanded,
+    demanded: how.demanded ? 'on-demand' : false,
     now,
   };
 }

@@ -125,6 +125,8 @@ async function act(context: Context, id: AccountId, signal: AbortSignal): Promis
         return settled.some((one) => one.status === 'uncertain') ? 'uncertain' : left;
       }
       case 'wait':
+      case 'skip':
+      case 'alert':
       case 'nothing':
         break;
       default:

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { evaluate, type Grant, judgeGrant, type Wish } from '../../../src/access/plan/evaluate.ts';
-import { zoneOffset } from '../../../src/access/zones.ts';
+import { zoneOffset } from '../../../src/base/zones.ts';
 import type { AccountId, GrantId, GroupId, Id, TargetId } from '../../../src/base/ids.ts';
 
 const hour = 3_600_000;

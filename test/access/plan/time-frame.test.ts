@@ -8,7 +8,7 @@ import {
   type Period,
   type TimeFrame,
 } from '../../../src/access/plan/time-frame.ts';
-import { zoneOffset } from '../../../src/access/zones.ts';
+import { zoneOffset } from '../../../src/base/zones.ts';
 
 const at = (text: string): number => Date.parse(text);
 const berlin = zoneOffset('Europe/Berlin');

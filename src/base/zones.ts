@@ -1,5 +1,12 @@
-/** Offsets of IANA time zones, from the runtime's own tables. The one impure input of time frames. */
-import type { OffsetAt } from './plan/time-frame.ts';
+/**
+ * Wall clocks of IANA time zones, from the runtime's own tables: what access frames and change windows reckon with. It
+ * knows offsets and the instants at which they change, and no rules about either.
+ */
+
+/** Local time minus UTC, in milliseconds, at an instant (ms since 1970). */
+export type OffsetAt = (instant: number) => number;
+
+const minute = 60_000;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
@@ -21,6 +28,18 @@ export function zoneOffset(zone: string): OffsetAt {
     const wall = Date.UTC(get('year'), get('month') - 1, get('day'), get('hour'), get('minute'), get('second'));
     return wall - Math.floor(instant / 1000) * 1000;
   };
+}
+
+/** The minute at which the offset first differs from that at `low`; `high` lies after the change and before the next. */
+export function changeBetween(low: number, high: number, offsetAt: OffsetAt): number {
+  const before = offsetAt(low);
+  let [a, b] = [Math.floor(low / minute), Math.ceil(high / minute)];
+  while (b - a > 1) {
+    const middle = Math.floor((a + b) / 2);
+    if (offsetAt(middle * minute) === before) a = middle;
+    else b = middle;
+  }
+  return b * minute;
 }
 
 function formatOf(zone: string): Intl.DateTimeFormat {
