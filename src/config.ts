@@ -47,6 +47,20 @@ const Settings = Type.Object(
     comebackSeconds: Type.Integer({ minimum: 1, maximum: 300 }),
     /** Seconds that one step of a change on a target may take, a login included, before it counts as cut off. */
     connectorSeconds: Type.Integer({ minimum: 9, maximum: 3600 }),
+    rotation: Type.Object(
+      {
+        /** Conflicts are resolved by trying the candidates, without being asked. */
+        automaticResolution: Type.Boolean(),
+        /** Accounts in one batch of automatic resolution. */
+        batchLimit: Type.Integer({ minimum: 1, maximum: 1000 }),
+        /** Changes at a time: on one target, and in all. */
+        perTarget: Type.Integer({ minimum: 1, maximum: 256 }),
+        overall: Type.Integer({ minimum: 1, maximum: 256 }),
+        /** A current credential is tried at its target so often; 0 never. */
+        heartbeatHours: Type.Integer({ minimum: 0, maximum: 8784 }),
+      },
+      { additionalProperties: false },
+    ),
     logLevel: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },
@@ -97,6 +111,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     drainSeconds: whole(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
     comebackSeconds: whole(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
     connectorSeconds: whole(env['SALLYPORT_CONNECTOR_SECONDS'] ?? file['connectorSeconds'] ?? 60),
+    rotation: { ...usualRotation, ...section(file, 'rotation') },
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
@@ -104,6 +119,15 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   if (Value.Check(Settings, settings)) return settings;
   const wrong = Value.Errors(Settings, settings)[0];
   throw new ConfigError('config.invalid', `${nameOf(wrong)} ${wrong?.message ?? ''}`.trim());
+}
+
+const usualRotation = { automaticResolution: true, batchLimit: 50, perTarget: 2, overall: 8, heartbeatHours: 24 };
+
+/** A group of settings of the file. */
+function section(file: Record<string, unknown>, name: string): object {
+  const found = file[name] ?? {};
+  if (typeof found === 'object' && !Array.isArray(found)) return found;
+  throw new ConfigError('config.invalid', `${name} must be a group of settings`);
 }
 
 /** The setting that is wrong: of one that does not exist, its own name and not that of what it stands in. */

@@ -170,8 +170,15 @@ export const catalogue = {
     'A recording is not what was recorded.',
   ),
 
-  'rotation.started': event<{ readonly connector: string; readonly cause: string; readonly parent?: string }>(
-    'A randomization was stored and its connector started.',
+  'rotation.started': event<{
+    readonly connector: string;
+    readonly cause: string;
+    readonly parent?: string;
+    /** Done here although another node manages the policy, because that one cannot be reached. */
+    readonly fallback?: boolean;
+  }>('A randomization was stored and its connector started.'),
+  'rotation.wished': event<{ readonly trigger: string; readonly reason: string }>(
+    'A change of a credential was asked for by an event or a list; it is made as soon as it can be.',
   ),
   'rotation.confirmed': event<{ readonly connector: string; readonly milliseconds?: number }>(
     'A randomization was confirmed by the target.',

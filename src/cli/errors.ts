@@ -105,6 +105,7 @@ export const codesOf: Readonly<
     'rotation.fact-conflict',
     'rotation.in-use',
     'rotation.lease-lost',
+    'rotation.managing-down',
     'supervisor.already-running',
     'vault.account-kind-fixed',
     'vault.in-use',

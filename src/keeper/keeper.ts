@@ -98,8 +98,17 @@ async function keep(
   const auditSigner = await vault.sealSigner('audit-head');
   const recordingSigner = await vault.sealSigner('recording-seal');
   const anchorFile = join(folders.anchors, 'audit.anchors');
+  const { heartbeatHours, ...rules } = config.rotation;
   await using rotation = await openRotation(
-    { db, url: appUrl, vault, log, clock, timing: timingFor(config.connectorSeconds) },
+    {
+      db,
+      url: appUrl,
+      vault,
+      log,
+      clock,
+      timing: timingFor(config.connectorSeconds),
+      rules: { ...rules, heartbeatMs: heartbeatHours * 3_600_000 },
+    },
     signal,
   );
   const rooms: Rooms = {

@@ -47,8 +47,12 @@ export const rotationErrors = defineErrors({
     meaning: 'not every node can be reached, and this must hold on all of them at once',
     remedy: 'bring the nodes back (`sallyport node status`); if they will not come back, blank the account',
   },
+  'rotation.managing-down': {
+    meaning: 'the node that manages this account cannot be reached, and the policy allows no other to stand in',
+    remedy: 'bring that node back, or allow `localFallback` in the management of the policy',
+  },
   'rotation.not-managing': {
-    meaning: 'another node resolves conflicts of this account',
+    meaning: 'another node manages this account',
     remedy: 'run the command on the managing node of its policy (`sallyport node status`)',
   },
   'rotation.no-reconcile-account': {

@@ -18,6 +18,7 @@ export const commits = [
   'known value',
   'time-out of another node',
   'arrival',
+  'wish',
 ] as const;
 
 export type Question = (typeof questions)[number];

@@ -18,6 +18,7 @@ import { type Context, type Rules, type Timing, usualRules, usualTiming } from '
 import { rotateAccount } from './change/engine.ts';
 import { type History, historyOf } from './ledger/history.ts';
 import { recordKnown } from './change/known.ts';
+import { wishFor } from './change/wishes.ts';
 import { nodeName } from './ledger/ledger.ts';
 import type { Trigger } from './plan/next.ts';
 import type { RotationRefusal } from './refusal.ts';
@@ -109,6 +110,15 @@ export interface Rotation extends AsyncDisposable {
    * while that is not known.
    */
   reconcile(account: AccountId, actor: Actor, signal: AbortSignal): Promise<RotationResult | RotationRefusal>;
+  /**
+   * Keeps a wish for each of these accounts: they are changed as soon as each can be, also after a restart, and nobody
+   * waits for the end of it.
+   */
+  wish(
+    accounts: readonly AccountId[],
+    wish: { readonly trigger: 'event' | 'bulk'; readonly reason: string },
+    actor: Actor,
+  ): Promise<void>;
   readonly conflicts: Conflicts;
   /** Everything known of the account's values, without the values. */
   history(account: AccountId): Promise<History | RotationRefusal>;
@@ -193,6 +203,7 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     reconcile: (account, actor, caller) => orAborted(during(reconcileAccount(context, account, actor, over)), caller),
     verify: (account, actor, caller) =>
       during(verifyAccount(context, account, actor, { heartbeat: false }, AbortSignal.any([over, caller]))),
+    wish: (accounts, wish, actor) => during(wishFor(context, accounts, wish, actor)),
     conflicts: conflictsOf(context, during, over),
     history: (account) => historyOf(db, account),
     recordKnown: (account, credential, how, actor, caller) =>

@@ -68,6 +68,18 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`.execute(db);
   await appendOnly(db, 'conflict_discovery');
 
+  // Changes that were asked for and that nobody waits for: kept until a value that is younger is current.
+  await sql`
+    create table rotation_wish (
+      id bigint generated always as identity primary key,
+      account_id uuid not null references account (id),
+      trigger text not null constraint rotation_wish_trigger_known check (trigger in ('event', 'bulk')),
+      reason text not null,
+      at timestamptz not null
+    )`.execute(db);
+  await sql`create index rotation_wish_account on rotation_wish (account_id, at)`.execute(db);
+  await appendOnly(db, 'rotation_wish');
+
   await sql`alter table rotation_attempt drop constraint rotation_attempt_result_known`.execute(db);
   await sql`alter table rotation_attempt add constraint rotation_attempt_result_known check (result in
     ('confirmed', 'failed', 'uncertain', 'skipped', 'skipped-active-session', 'known-recorded', 'verified', 'resolved'))`.execute(

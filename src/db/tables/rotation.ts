@@ -178,7 +178,16 @@ export interface RotationNoteTable {
   at: Date;
 }
 
+export interface RotationWishTable {
+  id: GeneratedAlways<number>;
+  account_id: AccountId;
+  trigger: 'event' | 'bulk';
+  reason: string;
+  at: Date;
+}
+
 export type RotationTables = {
+  rotation_wish: RotationWishTable;
   conflict_discovery: ConflictDiscoveryTable;
   password_verification: PasswordVerificationTable;
   conflict_try: ConflictTryTable;

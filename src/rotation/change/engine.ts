@@ -14,7 +14,7 @@ import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
 import { type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addRandomization } from '../ledger/ledger.ts';
-import { type Because, plan, type Trigger } from '../plan/next.ts';
+import { type Because, type Demand, plan, type Trigger } from '../plan/next.ts';
 import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import { remedyOf } from '../remedies.ts';
@@ -29,7 +29,13 @@ import { settlePending } from './pending.ts';
 import { questionOf } from './question.ts';
 import { type Subject, subjectOf, tagOf } from './subject.ts';
 
-/** See `Rotation.rotate`. */
+const demands: readonly string[] = ['on-demand', 'checkout', 'event', 'bulk', 'reconcile'] satisfies Demand[];
+
+function isDemand(trigger: Trigger): trigger is Demand {
+  return demands.includes(trigger);
+}
+
+/** See `Rotation.rotate`. Of what nobody asked for, the plan says once more under the lease whether it is due. */
 export async function rotateAccount(
   context: Context,
   id: AccountId,
@@ -46,14 +52,15 @@ export async function rotateAccount(
   await releaseHoldsOf(context.db, { subject: holdSubject(id) });
   await settlePending(context, subject, lease, lease.signal);
 
-  const question = await questionOf(context, subject, { demanded: trigger === 'on-demand', mine: true });
+  const question = await questionOf(context, subject, { demanded: isDemand(trigger) ? trigger : false, mine: true });
   const action = plan(question)[0];
   if (action?.kind !== 'randomize')
     return skipped(context, subject, action !== undefined && 'because' in action ? action.because : 'changing', actor);
   const held = await holdIfFree(context, subject);
   if (held === 'in-use') return skipped(context, subject, 'in-use', actor);
   await using _ = held;
-  const how = { operation: 'change', trigger, actor } as const;
+  const { trigger: cause, fallback } = action;
+  const how = { operation: 'change', trigger: cause, actor, fallback: fallback === true } as const;
   return await randomize(context, subject, question.fold.root, lease, how, lease.signal);
 }
 
@@ -71,10 +78,12 @@ export async function reconcileUnder(
 
 interface How {
   readonly operation: 'change' | 'reconcile';
-  readonly trigger: Trigger | 'reconcile' | 'force';
+  readonly trigger: Trigger | 'force';
   readonly actor: Actor;
   /** The present value is only presumed to hold, so it is not tried first. */
   readonly presumed?: boolean;
+  /** Done here because the managing node cannot be reached. */
+  readonly fallback?: boolean;
 }
 
 /** The change itself. The caller has the lease and has asked the plan. */
@@ -98,7 +107,7 @@ export async function randomize(
 
   using fresh = await drawFresh(context, subject, connector);
   const tag: Tag = { sigkey: newId<Sigkey>(), trigger: how.trigger, actor: how.actor, started };
-  await commitIntent(context, subject, connector, parent, lease, tag, fresh);
+  await commitIntent(context, subject, connector, parent, lease, tag, fresh, how.fallback === true);
   try {
     // Before the target hears of it the other nodes do, as far as they can be reached.
     await context.peers.sent(signal);
@@ -142,6 +151,7 @@ async function commitIntent(
   lease: Lease,
   tag: Tag,
   fresh: Fresh,
+  fallback: boolean,
 ): Promise<void> {
   const { sigkey, actor } = tag;
   const account = subject.account.id;
@@ -155,7 +165,12 @@ async function commitIntent(
     await record(tx, actor, {
       type: 'rotation.started',
       about: { account, target: subject.account.target.id, sigkey },
-      details: { connector: connector.name, cause: tag.trigger, ...(parent === null ? {} : { parent }) },
+      details: {
+        connector: connector.name,
+        cause: tag.trigger,
+        ...(parent === null ? {} : { parent }),
+        ...(fallback ? { fallback } : {}),
+      },
     });
   });
 }
@@ -190,8 +205,8 @@ const codes = {
   'given-up': 'rotation.not-due',
   'outside-window': 'rotation.not-due',
   retrying: 'rotation.not-due',
-  'not-managing': 'rotation.not-due',
-  'managing-down': 'rotation.not-due',
+  'not-managing': 'rotation.not-managing',
+  'managing-down': 'rotation.managing-down',
 } as const satisfies Record<Because, string>;
 
 /** Says why not, in the audit trail too; nothing was done and nothing is lost: the plan asks again. */

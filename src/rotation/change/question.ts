@@ -6,15 +6,16 @@ import { foldOf } from '../ledger/ledger.ts';
 import { leaseOf } from '../ledger/lease.ts';
 import { notesOf } from '../ledger/notes.ts';
 import { managements } from '../management.ts';
-import type { AccountSettings, Question } from '../plan/next.ts';
+import type { AccountSettings, Demand, Question } from '../plan/next.ts';
 import { usualRetry } from '../plan/schedule.ts';
 import type { Subject } from './subject.ts';
+import { wishesOf } from './wishes.ts';
 
 /** `mine`: the caller has the lease, so it does not count. */
 export async function questionOf(
   context: Context,
   subject: Subject,
-  how: { readonly demanded: boolean; readonly mine: boolean },
+  how: { readonly demanded: Demand | false; readonly mine: boolean },
 ): Promise<Question> {
   const { db, clock } = context;
   const id: AccountId = subject.account.id;
@@ -44,8 +45,8 @@ export async function questionOf(
     settings,
     calendar,
     notes: await notesOf(db, id, currentSince ?? 0),
-    wishes: [],
-    here: 'yes',
+    wishes: await wishesOf(db, id, currentSince ?? 0),
+    here: await context.peers.mayRotate(subject.policy.id),
     uses: (await usesOf(db, id)).map((use) => ({
       kind: use.kind,
       since: use.createdAt.getTime(),
@@ -59,7 +60,7 @@ export async function questionOf(
     })),
     currentSince,
     lease: how.mine ? null : await leaseOf(db, id, now),
-    demanded: how.demanded ? 'on-demand' : false,
+    demanded: how.demanded,
     now,
   };
 }

@@ -8,6 +8,7 @@ import type { Db, Tx } from '../../db/db.ts';
 import type { Subject } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { foldOf } from '../ledger/ledger.ts';
+import { managements } from '../management.ts';
 import { canonical } from '../plan/canonical.ts';
 import type { Facts } from '../plan/facts.ts';
 import type { Fold } from '../plan/fold.ts';
@@ -45,7 +46,7 @@ export async function conflictOf(
     how.demanded || mine === undefined || mine.tried_at === null || mine.verdict === null
       ? null
       : { at: mine.tried_at.getTime(), verdict: mine.verdict as Verdict, count: mine.count };
-  const managed = await managementOf(context, subject);
+  const managed = (await managements(db)).get(subject.policy.id)?.automaticResolution ?? true;
   const step = resolutionStep({
     facts,
     fold,
@@ -58,11 +59,6 @@ export async function conflictOf(
     now,
   });
   return { facts, fold, digest, since, step, lastTry, words: mine?.words ?? '' };
-}
-
-/** The policy's own switch. */
-async function managementOf(_context: Context, _subject: Subject): Promise<boolean> {
-  return true;
 }
 
 /** Whether other accounts are changed, reached or reconciled by this one's value (B-24). */

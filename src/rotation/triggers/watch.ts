@@ -1,27 +1,27 @@
 /**
- * The loop that asks `plan` and does what it says without being asked: after a hold went away, at the start, after a lost
- * connection to the database, and by the timer. It keeps nothing in memory but who is being looked at just now.
+ * The loop that asks `plan` and does what it says without being asked: after a hold went away, after a wish, at the start,
+ * after a lost connection to the database, and by the timer. Of thousands that are due, so many at a time per target and in
+ * all (plan/choose.ts). It keeps nothing in memory but who is at work, and when an account need not be looked at again:
+ * forgetting that costs a look, and nothing else.
  */
-import type { Actor } from '../../audit/audit.ts';
-import { isRefusal, wordsOf } from '../../base/errors.ts';
-import { type AccountId, parseId } from '../../base/ids.ts';
+import { wordsOf } from '../../base/errors.ts';
+import { type AccountId, parseId, type TargetId } from '../../base/ids.ts';
 import { listen } from '../../db/db.ts';
+import { wishChannel } from '../change/wishes.ts';
 import type { Context } from '../context.ts';
-import { rotateAccount } from '../change/engine.ts';
-import { takeLease } from '../ledger/lease.ts';
-import { settlePending } from '../change/pending.ts';
-import { plan } from '../plan/next.ts';
-import { questionOf } from '../change/question.ts';
+import { choose, type Ready } from '../plan/choose.ts';
+import { act } from './act.ts';
 import { resolveConflicts } from './conflicts.ts';
-import { subjectOf } from '../change/subject.ts';
+import { readyAccounts } from './ready.ts';
 
-const self: Actor = { kind: 'system', part: 'rotation' };
-/** So many accounts are looked at, and changed, at a time. */
-const atOnce = 4;
+/** An account with nothing to do, or that waits, is left alone so long, in milliseconds, unless something happens to it. */
+const quietMs = 60_000;
 
 export interface Watch extends AsyncDisposable {
   /** Looks at every account now; resolves when all that came of it is done. */
   settle(): Promise<void>;
+  /** Facts of another node have come for it, or it may be in conflict for another reason. */
+  mayConflict(): void;
 }
 
 /** Starts the loop. It ends with its disposal, which waits for what is running to be called off. */
@@ -29,109 +29,92 @@ export async function watch(context: Context, url: string | undefined, signal: A
   const end = new AbortController();
   const over = AbortSignal.any([signal, end.signal]);
   const resolver = resolveConflicts(context, over);
-  const running = new Map<AccountId, Promise<void>>();
-  const again = new Set<AccountId>();
-  const waiting: AccountId[] = [];
+  const running = new Map<AccountId, { readonly target: TargetId; readonly work: Promise<void> }>();
+  /** Who may begin, by account; and until when others need not be looked at. */
+  const ready = new Map<AccountId, Ready>();
+  const quiet = new Map<AccountId, number>();
+  const { perTarget, overall } = context.rules;
 
-  /** One look at a time for an account; a wish that comes meanwhile is a look afterwards. */
-  function look(id: AccountId): void {
+  function fill(): void {
     if (over.aborted) return;
-    if (running.has(id)) again.add(id);
-    else if (running.size < atOnce) start(id);
-    else if (!waiting.includes(id)) waiting.push(id);
+    const free = [...ready.values()].filter(({ account }) => !running.has(account));
+    const busy = [...running.values()].map(({ target }) => target);
+    for (const next of choose(free, busy, { perTarget, overall })) start(next);
   }
-  function start(id: AccountId): void {
-    const work = act(context, id, over)
-      .then((left) => {
-        if (left === 'uncertain') resolver.wake();
+  function start({ account, target }: Ready): void {
+    ready.delete(account);
+    const work = act(context, account, over)
+      .then(({ again, uncertain }) => {
+        quiet.set(account, Math.min(again, context.clock.now() + quietMs));
+        if (uncertain) resolver.wake();
       })
       .catch((error: unknown) => {
-        if (!over.aborted)
-          context.log.error({ account: id }, `an account could not be looked after: ${wordsOf(error)}`);
+        if (!over.aborted) context.log.error({ account }, `an account could not be looked after: ${wordsOf(error)}`);
+        quiet.set(account, context.clock.now() + quietMs);
       })
       .finally(() => {
-        running.delete(id);
-        if (again.delete(id)) waiting.push(id);
-        const next = waiting.shift();
-        if (next !== undefined && !over.aborted) start(next);
+        running.delete(account);
+        fill();
       });
-    running.set(id, work);
+    running.set(account, { target, work });
   }
-  async function settle(): Promise<void> {
-    for (const id of await worthALook(context)) look(id);
-    while (running.size > 0) await Promise.all(running.values());
-    await resolver.settle();
+  /** Reads who may have something to do. `all`: also those that were quiet. */
+  async function look(all: boolean): Promise<void> {
+    const now = context.clock.now();
+    for (const one of await readyAccounts(context, now))
+      if (all || (quiet.get(one.account) ?? 0) <= now) ready.set(one.account, one);
+    fill();
   }
-  function lookAtAll(): void {
-    worthALook(context)
-      .then((ids) => ids.forEach(look))
-      .catch((error: unknown) => context.log.warn({}, `accounts could not be read: ${wordsOf(error)}`));
+  let looking: Promise<void> | undefined;
+  function lookSoon(all: boolean): void {
+    looking ??= look(all)
+      .catch((error: unknown) => {
+        if (!over.aborted) context.log.warn({}, `accounts could not be read: ${wordsOf(error)}`);
+      })
+      .finally(() => {
+        looking = undefined;
+      });
+  }
+  /** Something happened to one account: it goes before those that are due by the clock. */
+  async function lookAt(account: AccountId): Promise<void> {
+    quiet.delete(account);
+    const row = await context.db.selectFrom('account').select('target_id').where('id', '=', account).executeTakeFirst();
+    if (row?.target_id == null) return;
+    ready.set(account, { account, target: row.target_id, since: 0 });
+    fill();
   }
 
   if (url !== undefined) {
     const onEvent = (_: string, payload: string): void => {
       const id = parseId<AccountId>(payload);
-      if (id !== undefined) look(id);
+      if (id === undefined) return;
+      lookAt(id).catch((error: unknown) => {
+        if (!over.aborted) context.log.warn({ account: id }, `an account could not be read: ${wordsOf(error)}`);
+      });
     };
-    await listen(url, ['hold_released'], { onEvent, onReconnected: lookAtAll }, context.log, over);
+    const onReconnected = (): void => lookSoon(true);
+    await listen(url, ['hold_released', wishChannel], { onEvent, onReconnected }, context.log, over);
   }
   // After LISTEN, so that nothing falls between the two.
-  lookAtAll();
-  const timer = setInterval(lookAtAll, context.timing.pollMs);
+  lookSoon(true);
+  const timer = setInterval(() => lookSoon(false), context.timing.pollMs);
+  const idle = async (): Promise<void> => {
+    while (running.size > 0) await Promise.all([...running.values()].map(({ work }) => work));
+  };
   return {
-    settle,
+    settle: async () => {
+      await looking;
+      await look(true);
+      await idle();
+      await resolver.settle();
+    },
+    mayConflict: () => resolver.wake(),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       end.abort(new Error('rotation was closed'));
-      await Promise.all(running.values());
+      await looking;
+      await idle();
       await resolver[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Accounts for which something may be due: changed after sessions, or with a value that is pending. */
-async function worthALook({ db }: Context): Promise<AccountId[]> {
-  const rows = await db
-    .selectFrom('account')
-    .leftJoin('ledger_account', 'ledger_account.account_id', 'account.id')
-    .select('account.id')
-    .where('account.removed_at', 'is', null)
-    .where((is) => is.or([is('account.rotate_after_session', '=', true), is('ledger_account.busy', '=', true)]))
-    .execute();
-  return rows.map((row) => row.id);
-}
-
-/** `uncertain`: something was left that has to be resolved. */
-async function act(context: Context, id: AccountId, signal: AbortSignal): Promise<'done' | 'uncertain'> {
-  const subject = await subjectOf(context.db, id);
-  if (isRefusal(subject)) {
-    context.log.debug({ account: id }, `not looked after: ${subject.reason}`);
-    return 'done';
-  }
-  let left: 'done' | 'uncertain' = 'done';
-  for (const action of plan(await questionOf(context, subject, { demanded: false, mine: false }))) {
-    switch (action.kind) {
-      case 'randomize': {
-        const result = await rotateAccount(context, id, action.trigger, self, signal);
-        if (isRefusal(result)) context.log.warn({ account: id, code: result.code }, `not rotated: ${result.reason}`);
-        else if (result.status === 'uncertain') left = 'uncertain';
-        break;
-      }
-      case 'time-out': {
-        const { clock, holder, timing } = context;
-        await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
-        if (lease === undefined) return left;
-        const settled = await settlePending(context, subject, lease, lease.signal);
-        return settled.some((one) => one.status === 'uncertain') ? 'uncertain' : left;
-      }
-      case 'wait':
-      case 'skip':
-      case 'alert':
-      case 'nothing':
-        break;
-      default:
-        action satisfies never;
-    }
-  }
-  return left;
 }

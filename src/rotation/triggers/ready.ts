@@ -1,0 +1,80 @@
+/** Which accounts may have something to do now, found by a few queries over all of them; `plan` says of each whether it has. */
+import { sql } from 'kysely';
+import type { AccountId, TargetId } from '../../base/ids.ts';
+import type { Context } from '../context.ts';
+import { dueAccounts } from '../management.ts';
+import type { Ready } from '../plan/choose.ts';
+
+/** Due by schedule or age; used by a session that ended; wished for; pending; or not tried at the target for long. */
+export async function readyAccounts(context: Context, now: number): Promise<readonly Ready[]> {
+  const found = new Map<AccountId, Ready>();
+  const add = (one: Ready): void => {
+    const before = found.get(one.account);
+    if (before === undefined || one.since < before.since) found.set(one.account, one);
+  };
+  for (const one of await dueAccounts(context.db, now)) add(one);
+  for (const one of await unsettled(context)) add(one);
+  for (const one of await unchecked(context, now)) add(one);
+  return [...found.values()];
+}
+
+/** What an event left: a session that ended, a wish, a pending value. It goes before what is due by the clock. */
+async function unsettled({ db }: Context): Promise<Ready[]> {
+  const rows = await db
+    .selectFrom('account')
+    .leftJoin('ledger_account', 'ledger_account.account_id', 'account.id')
+    .leftJoin('account_current', 'account_current.account_id', 'account.id')
+    .leftJoin('randomization as fact', 'fact.sigkey', 'account_current.sigkey')
+    .select(['account.id', 'account.target_id'])
+    .where('account.removed_at', 'is', null)
+    .where((is) =>
+      is.or([
+        is('ledger_account.busy', '=', true),
+        is.and([
+          is('account.rotate_after_session', '=', true),
+          is.exists(
+            is
+              .selectFrom('hold')
+              .select('hold.id')
+              .whereRef('hold.account_id', '=', 'account.id')
+              .where('hold.kind', '=', 'session')
+              .where('hold.released_at', 'is not', null)
+              .where(sql<boolean>`hold.released_at > coalesce(fact.created_at, '-infinity')`),
+          ),
+        ]),
+        is.exists(
+          is
+            .selectFrom('rotation_wish')
+            .select('rotation_wish.id')
+            .whereRef('rotation_wish.account_id', '=', 'account.id')
+            .where(sql<boolean>`rotation_wish.at > coalesce(fact.created_at, '-infinity')`),
+        ),
+      ]),
+    )
+    .execute();
+  return rows.flatMap(({ id, target_id: target }) => (target === null ? [] : [{ account: id, target, since: 0 }]));
+}
+
+/** Accounts whose current value was not tried at the target for the time of a heartbeat. */
+export async function unchecked({ db, rules }: Context, now: number, only?: AccountId): Promise<Ready[]> {
+  if (rules.heartbeatMs <= 0) return [];
+  const oldest = new Date(now - rules.heartbeatMs);
+  const rows = await db
+    .selectFrom('account')
+    .$if(only !== undefined, (query) => query.where('account.id', '=', only ?? null))
+    .innerJoin('account_current', 'account_current.account_id', 'account.id')
+    .innerJoin('ledger_account', 'ledger_account.account_id', 'account.id')
+    .leftJoin('account_sync', 'account_sync.account_id', 'account.id')
+    .select(['account.id', 'account.target_id', 'account_sync.checked_at', 'account_current.changed_at'])
+    .where('account.removed_at', 'is', null)
+    .where('account.connector', 'is not', null)
+    .where('account_current.sigkey', 'is not', null)
+    .where('ledger_account.conflict', '=', 'none')
+    .where('account_current.changed_at', '<', oldest)
+    .where((is) => is.or([is('account_sync.checked_at', 'is', null), is('account_sync.checked_at', '<', oldest)]))
+    .execute();
+  return rows.flatMap(({ id, target_id: target, checked_at: checked, changed_at: changed }): Ready[] => {
+    const since = Math.max(changed.getTime(), checked?.getTime() ?? 0) + rules.heartbeatMs;
+    return target === null ? [] : [{ account: id, target: target as TargetId, since }];
+  });
+}
