@@ -39,6 +39,7 @@ const shows = {
   slapd: 'slapd',
   frr: '/usr/lib/frr/ripd',
   faketime: 'faketime',
+  openssl: 'openssl',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
 } as const;
 
@@ -79,6 +80,7 @@ export const testPackages: readonly Package[] = [
   'slapd',
   'frr',
   'faketime',
+  'openssl',
 ];
 
 export type Packages =
