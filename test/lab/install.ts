@@ -30,6 +30,7 @@ const shows = {
   'mariadb-client': 'mariadb',
   samba: 'samba-tool',
   'samba-ad-dc': 'samba',
+  'samba-ad-provision': '/usr/share/samba/setup/provision.ldif',
   'samba-dsdb-modules': '/usr/lib/x86_64-linux-gnu/samba/ldb/samba_dsdb.so',
   'samba-vfs-modules': '/usr/lib/x86_64-linux-gnu/samba/vfs/acl_xattr.so',
   winbind: 'winbindd',
@@ -39,6 +40,7 @@ const shows = {
   slapd: 'slapd',
   frr: '/usr/lib/frr/ripd',
   faketime: 'faketime',
+  openssl: 'openssl',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
 } as const;
 
@@ -70,6 +72,7 @@ export const testPackages: readonly Package[] = [
   'mariadb-client',
   'samba',
   'samba-ad-dc',
+  'samba-ad-provision',
   'samba-dsdb-modules',
   'samba-vfs-modules',
   'winbind',
@@ -79,6 +82,7 @@ export const testPackages: readonly Package[] = [
   'slapd',
   'frr',
   'faketime',
+  'openssl',
 ];
 
 export type Packages =
