@@ -2,10 +2,11 @@
 import type { CredentialKind } from '../../vault/vault.ts';
 import { ad } from './ad.ts';
 import type { Connector } from './connector.ts';
+import { ldap } from './ldap.ts';
 import { linuxChpasswd } from './linux-chpasswd.ts';
 import { sshKey } from './ssh-key.ts';
 
-const connectors: readonly Connector[] = [linuxChpasswd, sshKey, ad];
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey, ad, ldap];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 
