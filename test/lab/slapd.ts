@@ -28,6 +28,8 @@ export interface LdapServer extends AsyncDisposable {
   read(dn: string, ...attributes: readonly string[]): Promise<Readonly<Record<string, string>>>;
   /** OpenLDAP's own client: a login, and its words. */
   whoami(dn: string, password: string): Promise<Ran>;
+  /** What OpenLDAP's slappasswd makes of a password. */
+  hash(scheme: string, password: string): Promise<string>;
   readonly log: () => string;
 }
 
@@ -117,6 +119,15 @@ export async function startLdapServer(options: LdapServerOptions): Promise<LdapS
       const file = join(folder, 'given-password');
       await writeFile(file, password, { mode: 0o600 });
       return run(['ldapwhoami', ...uri, '-D', dn, '-y', file, '-e', 'ppolicy']);
+    },
+    hash: async (scheme, password) => {
+      const file = join(folder, 'given-password');
+      await writeFile(file, password, { mode: 0o600 });
+      // It keeps only the last of several modules.
+      const module = scheme === '{ARGON2}' ? 'argon2' : 'pw-sha2';
+      const load = ['-o', 'module-path=/usr/lib/ldap', '-o', `module-load=${module}`];
+      const argv = ['slappasswd', ...load, '-h', scheme, '-T', file];
+      return (await runWell(argv)).stdout.trim();
     },
     log: running.output,
     [Symbol.asyncDispose]: () => life.disposeAsync(),
