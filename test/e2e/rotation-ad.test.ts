@@ -1,99 +1,23 @@
 /** ad on a real domain controller: Samba's, with a delegated account, its lock-out and its grace hour. */
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Secret } from '../../src/base/secret.ts';
 import { ad } from '../../src/rotation/connectors/ad.ts';
-import type { Login, LoginCredential, Place, Work } from '../../src/rotation/connectors/connector.ts';
-import type { Answer } from '../../src/rotation/connectors/job.ts';
+import type { Place } from '../../src/rotation/connectors/connector.ts';
 import { fullMachines } from '../lab/machine.ts';
-import { type DomainController, startDomainController } from '../lab/samba.ts';
-import { conformance, type Undo, type Value } from '../rotation/connectors/conformance.ts';
+import type { DomainController } from '../lab/samba.ts';
+import { conformance } from '../rotation/connectors/conformance.ts';
 import { ask, password } from '../rotation/connectors/machine.ts';
-
-const people = {
-  app: { dn: 'CN=svc_app,OU=Services,DC=example,DC=test', first: 'Start.Pass-1' },
-  /** May reset passwords in the unit and lift lock-outs there, and nothing else. */
-  rotator: { dn: 'CN=rotator,CN=Users,DC=example,DC=test', first: 'Rotator.Pass-1' },
-  /** May reset passwords in the unit only. */
-  resetter: { dn: 'CN=resetter,CN=Users,DC=example,DC=test', first: 'Resetter.Pass-1' },
-  plain: { dn: 'CN=plain,CN=Users,DC=example,DC=test', first: 'Plain.Pass-1' },
-};
+import { adStage, connector, draw, people, quoted, startDomain, textOf, value } from './ad-stage.ts';
 
 describe.runIf(fullMachines)('ad', () => {
   let dc: DomainController;
   beforeAll(async () => {
-    dc = await startDomainController({ logLevel: 5 });
-    const rules = ['--complexity=off', '--min-pwd-length=1', '--min-pwd-age=0', '--account-lockout-threshold=0'];
-    await dc.tool('domain', 'passwordsettings', 'set', ...rules);
-    await dc.ldif('dn: OU=Services,DC=example,DC=test\nchangetype: add\nobjectClass: organizationalUnit\n');
-    for (const [key, { dn, first }] of Object.entries(people)) {
-      const name = key === 'app' ? 'svc_app' : key;
-      const upn = `userPrincipalName: ${name}.upn@example.test`;
-      const state = `userAccountControl: 512\nunicodePwd:: ${quoted(first)}`;
-      await dc.ldif(`dn: ${dn}\nchangetype: add\nobjectClass: user\nsAMAccountName: ${name}\n${upn}\n${state}\n`);
-    }
-    // What docs/rotation.md tells an administrator to give: "Reset Password", and writing lockoutTime.
-    const [rotator, resetter] = [await sid('rotator'), await sid('resetter')];
-    const reset = (who: string) => `(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529;${user};${who})`;
-    const unlock = `(OA;CIIO;WP;28630ebf-41d5-11d1-a9c1-0000f80367c1;${user};${rotator})`;
-    const sddl = `--sddl=${reset(rotator)}${unlock}${reset(resetter)}`;
-    await dc.tool('dsacl', 'set', '--objectdn=OU=Services,DC=example,DC=test', sddl);
+    dc = await startDomain();
   });
   afterAll(async () => dc?.[Symbol.asyncDispose]());
 
-  const connector = 'ad';
-  const user = 'bf967aba-0de6-11d0-a285-00aa003049e2';
-  const sid = async (name: string) => (await dc.read(`(sAMAccountName=${name})`, 'objectSid'))['objectSid'] ?? '';
-  const state = () =>
-    dc.read(
-      '(sAMAccountName=svc_app)',
-      'badPwdCount',
-      'lockoutTime',
-      'pwdLastSet',
-      'msDS-User-Account-Control-Computed',
-    );
-  const lockedNow = async () => (Number((await state())['msDS-User-Account-Control-Computed']) & 0x10) !== 0;
-  const set = (attribute: string, value: string, dn: string = people.app.dn) =>
-    dc.ldif(`dn: ${dn}\nchangetype: modify\nreplace: ${attribute}\n${attribute}: ${value}\n`);
-  const setPassword = async (text: string) => {
-    await dc.ldif(`dn: ${people.app.dn}\nchangetype: modify\nreplace: unicodePwd\nunicodePwd:: ${quoted(text)}\n`);
-    await set('lockoutTime', '0');
-  };
-  const undo = (run: () => Promise<unknown>): Undo => ({ [Symbol.asyncDispose]: async () => void (await run()) });
-  const value = (text: string): Value => {
-    const secret = Secret.fromText(text);
-    return { fresh: { kind: 'password', secret }, login: { kind: 'password', secret } };
-  };
-  const draw = async () => value(`Drawn-${randomBytes(9).toString('base64url')}`);
-  const plant = async () => {
-    const text = `Planted-${randomBytes(9).toString('base64url')}`;
-    await setPassword(text);
-    return value(text);
-  };
-  const place = (at: { address: string; port: number } = { address: dc.address, port: 636 }): Place => ({
-    protocol: 'ldaps',
-    ...at,
-    hostKeys: [],
-    tls: { kind: 'verify', serverName: dc.name, ca: dc.ca },
-    settings: { realm: dc.realm, kerberosPort: 88 },
-  });
-  const login = (name: 'rotator' | 'resetter' | 'plain') => (): Login => ({
-    user: name,
-    credential: password(people[name].first),
-  });
-  const strikes = async () => {
-    await set('lockoutThreshold', '3', dc.base);
-    return {
-      ...undo(async () => (await set('lockoutThreshold', '0', dc.base), set('lockoutTime', '0'))),
-      locked: lockedNow,
-    };
-  };
-  const lock = async () => {
-    const guard = await strikes();
-    for (const _ of [1, 2, 3]) await dc.kinit('svc_app', 'certainly-wrong');
-    expect(await lockedNow()).toBe(true);
-    return guard;
-  };
+  const stage = adStage(() => dc);
+  const { set, during, state, plant, place, login } = stage;
+  const { strikes, lock, work, verify, adminverify, change, precheck } = stage;
 
   conformance({
     connector,
@@ -110,55 +34,17 @@ describe.runIf(fullMachines)('ad', () => {
     powerless: login('plain'),
     draw,
     plant,
-    forbid: async () => {
-      await set('minPwdLength', '200', dc.base);
-      return undo(() => set('minPwdLength', '1', dc.base));
-    },
+    forbid: () => during('minPwdLength', '200', '1', dc.base),
     lock,
     expire: async () => {
       await set('pwdLastSet', '0');
-      return undo(async () => {});
+      return { [Symbol.asyncDispose]: async () => {} };
     },
     strikes,
     nasty: [`'";$(id)\`id\`\\`, ' leading and trailing ', '""', 'ümläut €', '%s\\n\t', '#!&|<>*?[]{}~,=+', '𝔘nicode\n'],
     settled: async () => void (await dc.kinit('nobody-here', 'x')),
     without: { lie: 'a domain controller that refuses after it has changed cannot be staged with a real one' },
   });
-
-  const work = (by: Login, where = place(), settings = {}): Work => ({
-    place: where,
-    account: 'svc_app',
-    settings,
-    by: { mode: by.user === 'svc_app' ? 'self' : 'admin', login: by },
-    tag: 'rot-ad',
-    targetSeconds: 5,
-  });
-  const verify = (credential: LoginCredential, settings = {}, where = place(), account = 'svc_app') =>
-    ask({
-      connector,
-      operation: 'verify',
-      task: { place: where, account, settings },
-      login: { user: account, credential },
-    });
-  const adminverify = async (values: readonly Value[], settings = {}, by = login('rotator')()) =>
-    (
-      await ask({
-        connector,
-        operation: 'adminverify',
-        task: { place: place(), account: 'svc_app', settings },
-        admin: by,
-        candidates: values.map((one) => one.login),
-        budget: 10,
-      })
-    ).each ?? [];
-  const change = (
-    { fresh }: Value,
-    by = login('rotator')(),
-    operation: 'change' | 'reconcile' = 'change',
-    where = place(),
-  ) => ask({ connector, operation, work: work(by, where), fresh });
-  const precheck = (by: Login, what: Partial<Work> = {}): Promise<Answer> =>
-    ask({ connector, operation: 'precheck', work: { ...work(by), ...what } });
 
   describe('the hour in which two passwords work', () => {
     test('LDAP takes the old one and the new one, so that nothing can be told: exactly one is never found', async () => {
@@ -210,12 +96,11 @@ describe.runIf(fullMachines)('ad', () => {
     test('misses that the controller has forgotten do not count', async () => {
       await plant();
       await using guard = await strikes();
-      await set('lockOutObservationWindow', '-10000000', dc.base);
+      await using _ = await during('lockOutObservationWindow', '-10000000', '-18000000000', dc.base);
       await dc.kinit('svc_app', 'certainly-wrong');
       await set('badPasswordTime', '130000000000000000');
       const each = await adminverify(await Promise.all([1, 2, 3].map(draw)));
       expect(each.map((one) => one.class)).toEqual(['authentication', 'authentication', 'budget']);
-      await set('lockOutObservationWindow', '-18000000000', dc.base);
       expect(await guard.locked()).toBe(false);
     });
 
@@ -240,7 +125,7 @@ describe.runIf(fullMachines)('ad', () => {
 
     test('kinit and we agree on a right, a wrong and a locked password', async () => {
       const right = await plant();
-      const text = right.fresh.kind === 'password' ? right.fresh.secret.revealText() : '';
+      const text = textOf(right);
       await using guard = await strikes();
       expect((await dc.kinit('svc_app', text)).code).toBe(0);
       expect(await verify(right.login)).toMatchObject({ outcome: 'accepted' });
@@ -302,62 +187,64 @@ describe.runIf(fullMachines)('ad', () => {
       const right = await plant();
       const byLdap = (credential = right.login, account = 'svc_app') =>
         verify(credential, { verify: 'ldaps' }, place(), account);
+      const hindered = (words: string) => ({
+        outcome: 'unknown',
+        class: 'locked',
+        words: expect.stringContaining(words),
+      });
       expect(await byLdap()).toMatchObject({ outcome: 'accepted', class: 'none' });
       expect(await byLdap(password('wrong'))).toMatchObject({ outcome: 'rejected', class: 'authentication' });
       expect((await byLdap(right.login, 'nobody-here')).outcome).toBe('rejected');
-      await set('pwdLastSet', '0');
-      expect(await byLdap()).toMatchObject({ outcome: 'accepted', class: 'expired' });
-      expect(await byLdap(password('wrong'))).toMatchObject({ outcome: 'rejected' });
-      await set('pwdLastSet', '-1');
-      await set('userAccountControl', '514');
-      expect(await byLdap()).toMatchObject({
-        outcome: 'unknown',
-        class: 'locked',
-        words: expect.stringContaining('disabled'),
-      });
-      await set('userAccountControl', '512');
-      await set('accountExpires', '116444736000000001');
-      expect(await byLdap()).toMatchObject({
-        outcome: 'unknown',
-        class: 'locked',
-        words: expect.stringContaining('expired'),
-      });
-      await set('accountExpires', '0');
+      {
+        await using _ = await during('pwdLastSet', '0', '-1');
+        expect(await byLdap()).toMatchObject({ outcome: 'accepted', class: 'expired' });
+        expect(await byLdap(password('wrong'))).toMatchObject({ outcome: 'rejected' });
+      }
+      {
+        await using _ = await during('userAccountControl', '514', '512');
+        expect(await byLdap()).toMatchObject(hindered('disabled'));
+      }
+      {
+        await using _ = await during('accountExpires', '116444736000000001', '0');
+        expect(await byLdap()).toMatchObject(hindered('expired'));
+      }
       await using _ = await lock();
-      expect(await byLdap()).toMatchObject({ outcome: 'unknown', class: 'locked' });
+      expect(await byLdap()).toMatchObject(hindered('locked'));
     });
 
     test('a disabled account is found before a change, and is no answer to Kerberos either', async () => {
       const right = await plant();
-      await set('userAccountControl', '514');
-      const seen = await precheck(login('rotator')());
-      const answer = await verify(right.login);
-      await set('userAccountControl', '512');
-      expect(seen).toMatchObject({ outcome: 'unsent', class: 'locked', words: 'svc_app: the account is disabled' });
-      expect(answer).toMatchObject({ outcome: 'unknown', class: 'locked' });
+      await using _ = await during('userAccountControl', '514', '512');
+      expect(await precheck(login('rotator')())).toMatchObject({
+        outcome: 'unsent',
+        class: 'locked',
+        words: 'svc_app: the account is disabled',
+      });
+      expect(await verify(right.login)).toMatchObject({ outcome: 'unknown', class: 'locked' });
     });
 
     test('a password that is expired by its age is proven, and a wrong one is not', async () => {
       const right = await plant();
-      await set('maxPwdAge', '-10000000', dc.base);
-      await set('pwdLastSet', '0');
+      // In the year 2012: the domain's passwords are good for 42 days.
+      const long = '130000000000000000';
+      await dc.raw(`dn: ${people.app.dn}\nchangetype: modify\nreplace: pwdLastSet\npwdLastSet: ${long}\n`);
       expect(await verify(right.login)).toMatchObject({ outcome: 'accepted', class: 'expired' });
+      expect(await verify(right.login, { verify: 'ldaps' })).toMatchObject({ outcome: 'accepted', class: 'expired' });
       expect(await verify(password('wrong'))).toMatchObject({ outcome: 'rejected' });
-      await set('maxPwdAge', '-36288000000000', dc.base);
-      await plant();
     });
 
     test('too weak, used before and too young are told apart', async () => {
       const old = await plant();
       const self = { user: 'svc_app', credential: old.login };
       expect(await change(old, self)).toMatchObject({ outcome: 'failed', class: 'policy' });
-      await set('minPwdLength', '40', dc.base);
-      expect(await change(value('short'), self)).toMatchObject({ outcome: 'failed', class: 'policy' });
-      await set('minPwdLength', '1', dc.base);
-      await set('minPwdAge', '-864000000000', dc.base);
-      const young = await change(await draw(), self);
-      await set('minPwdAge', '0', dc.base);
-      expect(young).toMatchObject({ outcome: 'failed', class: 'too-young' });
+      {
+        await using _ = await during('minPwdLength', '40', '1', dc.base);
+        expect(await change(value('tiny-42'), self)).toMatchObject({ outcome: 'failed', class: 'policy' });
+      }
+      {
+        await using _ = await during('minPwdAge', '-864000000000', '0', dc.base);
+        expect(await change(await draw(), self)).toMatchObject({ outcome: 'failed', class: 'too-young' });
+      }
       expect(await verify(old.login)).toMatchObject({ outcome: 'accepted' });
     });
 
@@ -403,7 +290,7 @@ describe.runIf(fullMachines)('ad', () => {
   test('the controller, debugging at level 5, wrote no value into its log', async () => {
     await plant();
     const next = await draw();
-    const text = next.fresh.kind === 'password' ? next.fresh.secret.revealText() : '';
+    const text = textOf(next);
     await change(next);
     await verify(next.login);
     await change(await draw(), { user: 'svc_app', credential: next.login });
@@ -418,8 +305,3 @@ describe.runIf(fullMachines)('ad', () => {
     for (const form of forms) expect(log.toLowerCase().includes(form.toLowerCase()), form.slice(0, 4)).toBe(false);
   });
 });
-
-/** `unicodePwd` in LDIF. */
-function quoted(text: string): string {
-  return Buffer.from(`"${text}"`, 'utf16le').toString('base64');
-}

@@ -1,113 +1,24 @@
 /** ldap on a real OpenLDAP server with its password policy. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Secret } from '../../src/base/secret.ts';
+import type { Place } from '../../src/rotation/connectors/connector.ts';
 import { ldap } from '../../src/rotation/connectors/ldap.ts';
-import type { Login, Place, Work } from '../../src/rotation/connectors/connector.ts';
-import type { Answer } from '../../src/rotation/connectors/job.ts';
 import { fullMachines } from '../lab/machine.ts';
-import { type LdapServer, startLdapServer } from '../lab/slapd.ts';
-import { conformance, type Undo, type Value } from '../rotation/connectors/conformance.ts';
-import { ask, password } from '../rotation/connectors/machine.ts';
-
-const base = 'dc=example,dc=test';
-const app = `uid=app,ou=people,${base}`;
-const policy = `cn=default,ou=policies,${base}`;
-const passwords = {
-  rotator: 'Rotator.Pass-1',
-  resetter: 'Resetter.Pass-1',
-  manager: 'Manager.Pass-1',
-  plain: 'Plain.Pass-1',
-};
-
-/**
- * What docs/rotation.md tells an administrator to give. The rotator also reads what is stored; the resetter does not. The
- * manager's right makes OpenLDAP mark what it sets as to be changed, and it may not take the mark away.
- */
-const access = [
-  `access to dn.subtree="ou=people,${base}" attrs=userPassword by dn.base="uid=rotator,ou=services,${base}" write by dn.base="uid=resetter,ou=services,${base}" =w by dn.base="uid=manager,ou=services,${base}" manage by self =xw by anonymous auth`,
-  'access to attrs=userPassword by anonymous auth',
-  `access to attrs=pwdReset,pwdAccountLockedTime by dn.base="uid=rotator,ou=services,${base}" write by * read`,
-  'access to * by * read',
-];
-
-const entries = `dn: ${base}
-objectClass: organization
-objectClass: dcObject
-dc: example
-o: example
-
-${['people', 'services', 'policies'].map((unit) => `dn: ou=${unit},${base}\nobjectClass: organizationalUnit\n`).join('\n')}
-dn: ${policy}
-objectClass: organizationalRole
-objectClass: pwdPolicy
-pwdAttribute: userPassword
-pwdCheckQuality: 2
-pwdMinLength: 1
-pwdInHistory: 2
-pwdLockout: TRUE
-pwdMaxFailure: 0
-pwdMustChange: TRUE
-pwdAllowUserChange: TRUE
-
-${Object.entries(passwords)
-  .map(([uid, text]) => person(`uid=${uid},ou=${uid === 'plain' ? 'people' : 'services'},${base}`, text))
-  .join('\n')}
-${person(app, 'App.Pass-1')}`.replaceAll(/^(dn: .*)$/gm, '$1\nchangetype: add');
-
-function person(dn: string, text: string): string {
-  return `dn: ${dn}\nobjectClass: account\nobjectClass: simpleSecurityObject\nuserPassword: ${text}\n`;
-}
-
-const connector = 'ldap';
-const value = (text: string): Value => {
-  const secret = Secret.fromText(text);
-  return { fresh: { kind: 'password', secret }, login: { kind: 'password', secret } };
-};
-const draw = async () => value(`Drawn-${randomBytes(9).toString('base64url')}`);
-const undo = (run: () => Promise<unknown>): Undo => ({ [Symbol.asyncDispose]: async () => void (await run()) });
+import type { LdapServer } from '../lab/slapd.ts';
+import { conformance } from '../rotation/connectors/conformance.ts';
+import { password } from '../rotation/connectors/machine.ts';
+import { app, base, connector, draw, ldapStage, policy, startDirectory, textOf, value } from './ldap-stage.ts';
 
 describe.runIf(fullMachines)('ldap', () => {
   let server: LdapServer;
   beforeAll(async () => {
-    server = await startLdapServer({ access, debug: 256 + 512 + 1 });
-    await server.ldif(entries);
+    server = await startDirectory({ debug: 256 + 512 + 1 });
   });
   afterAll(async () => server?.[Symbol.asyncDispose]());
 
-  const set = (attribute: string, text: string, dn = policy, relax = false) =>
-    server.ldif(`dn: ${dn}\nchangetype: modify\nreplace: ${attribute}\n${attribute}: ${text}\n`, { relax });
-  const plant = async () => {
-    const text = `Planted-${randomBytes(9).toString('base64url')}`;
-    await set('userPassword', text, app);
-    await server.ldif(`dn: ${app}\nchangetype: modify\ndelete: pwdReset\n`);
-    return value(text);
-  };
-  const place = (at = { address: server.address, port: server.ports.ldaps }): Place => ({
-    protocol: 'ldaps',
-    ...at,
-    hostKeys: [],
-    tls: { kind: 'verify', serverName: server.name, ca: server.ca },
-    settings: {},
-  });
-  const login = (user: keyof typeof passwords) => (): Login => ({ user, credential: password(passwords[user]) });
-  const root = (): Login => ({ user: server.root.dn, credential: password(server.root.password) });
-  const entry = () => server.read(app, '*', '+');
-  const lockedNow = async () => (await entry())['pwdAccountLockedTime'] !== undefined;
-  const unlock = async () => {
-    await set('pwdMaxFailure', '0');
-    if (await lockedNow()) await server.ldif(`dn: ${app}\nchangetype: modify\ndelete: pwdAccountLockedTime\n`);
-  };
-  const strikes = async () => {
-    await set('pwdMaxFailure', '3');
-    return { ...undo(unlock), locked: lockedNow };
-  };
-  const lock = async () => {
-    const guard = await strikes();
-    for (const _ of [1, 2, 3]) await server.whoami(app, 'certainly-wrong');
-    expect(await lockedNow()).toBe(true);
-    return guard;
-  };
+  const stage = ldapStage(() => server);
+  const { set, during, plant, place, login, root, entry } = stage;
+  const { strikes, lock, verify, adminverify, change, precheck, misses } = stage;
 
   conformance({
     connector,
@@ -122,58 +33,17 @@ describe.runIf(fullMachines)('ldap', () => {
     powerless: login('plain'),
     draw,
     plant,
-    forbid: async () => {
-      await set('pwdMinLength', '200');
-      return undo(() => set('pwdMinLength', '1'));
-    },
+    forbid: () => during('pwdMinLength', '200', '1'),
     lock,
     expire: async () => {
       await set('pwdReset', 'TRUE', app);
-      return undo(async () => {});
+      return { [Symbol.asyncDispose]: async () => {} };
     },
     strikes,
     nasty: [`'";$(id)\`id\`\\`, ' leading and trailing ', '""', 'ümläut €', '%s\\n\t', '#!&|<>*?[]{}~,=+', 'a{SSHA}\n'],
     settled: async () => void (await entry()),
     without: { lie: 'a directory that refuses after it has changed cannot be staged with a real one' },
   });
-
-  const work = (by: Login, settings = {}, where = place()): Work => ({
-    place: where,
-    account: 'app',
-    settings,
-    by: { mode: by.user === 'app' ? 'self' : 'admin', login: by },
-    tag: 'rot-ldap',
-    targetSeconds: 5,
-  });
-  const verify = ({ login: credential }: Pick<Value, 'login'>, settings = {}, where = place(), account = 'app') =>
-    ask({
-      connector,
-      operation: 'verify',
-      task: { place: where, account, settings },
-      login: { user: account, credential },
-    });
-  const adminverify = async (values: readonly Value[], by: Login, settings = {}) =>
-    (
-      await ask({
-        connector,
-        operation: 'adminverify',
-        task: { place: place(), account: 'app', settings },
-        admin: by,
-        candidates: values.map((one) => one.login),
-        budget: 3,
-      })
-    ).each ?? [];
-  const change = (
-    { fresh }: Pick<Value, 'fresh'>,
-    by = login('rotator')(),
-    what: Partial<Work> = {},
-    operation: 'change' | 'reconcile' = 'change',
-  ) => ask({ connector, operation, work: { ...work(by), ...what }, fresh });
-  const precheck = (by: Login, settings = {}): Promise<Answer> =>
-    ask({ connector, operation: 'precheck', work: work(by, settings) });
-  const misses = async (count: number) => {
-    for (let n = 0; n < count; n++) await server.whoami(app, `certainly-wrong-${n}`);
-  };
 
   describe('the lock-out', () => {
     test('a locked account answers the right value like a wrong one, so it is the administrator who says locked', async () => {
@@ -240,36 +110,39 @@ describe.runIf(fullMachines)('ldap', () => {
     test('what it refuses is told with its reason', async () => {
       const old = await plant();
       const self = { user: 'app', credential: old.login };
-      await set('pwdMinLength', '40');
-      const short = await change(value('tiny-42'));
-      await set('pwdMinLength', '1');
-      expect(short).toMatchObject({ outcome: 'failed', class: 'policy', words: expect.stringContaining('too-short') });
-      await set('pwdMinAge', '86400');
-      const young = await change(await draw(), self);
-      await set('pwdMinAge', '0');
-      expect(young).toMatchObject({ outcome: 'failed', class: 'too-young' });
-      const used = await change(old, self);
-      expect(used).toMatchObject({ outcome: 'failed', class: 'policy', words: expect.stringContaining('in-history') });
-      await set('pwdAllowUserChange', 'FALSE');
-      const denied = await change(await draw(), self);
-      await set('pwdAllowUserChange', 'TRUE');
-      expect(denied).toMatchObject({ outcome: 'failed', class: 'permission' });
+      const failed = (kind: string, words: string) => ({
+        outcome: 'failed',
+        class: kind,
+        words: expect.stringContaining(words),
+      });
+      {
+        await using _ = await during('pwdMinLength', '40', '1');
+        expect(await change(value('tiny-42'))).toMatchObject(failed('policy', 'too-short'));
+      }
+      {
+        await using _ = await during('pwdMinAge', '86400', '0');
+        expect(await change(await draw(), self)).toMatchObject(failed('too-young', 'too-young'));
+      }
+      {
+        await using _ = await during('pwdAllowUserChange', 'FALSE', 'TRUE');
+        expect(await change(await draw(), self)).toMatchObject(failed('permission', 'may-not-change'));
+      }
+      expect(await change(old, self)).toMatchObject(failed('policy', 'in-history'));
       expect(await verify(old)).toMatchObject({ outcome: 'accepted' });
     });
 
     test('the root of the directory sets what the policy forbids, and the check before says so', async () => {
       await plant();
-      await set('pwdMinLength', '40');
+      await using _ = await during('pwdMinLength', '40', '1');
       const seen = await precheck(root());
-      const short = value(`s-${randomBytes(3).toString('hex')}`);
-      const answer = await change(short, root());
-      await set('pwdMinLength', '1');
       expect(seen).toMatchObject({
         outcome: 'confirmed',
         words: expect.stringContaining('policy will not be applied'),
       });
-      expect(answer).toMatchObject({ outcome: 'confirmed' });
       expect(await precheck(login('rotator')())).toMatchObject({ outcome: 'confirmed', words: '' });
+      const short = value(`s-${randomBytes(3).toString('hex')}`);
+      expect(await change(short, root())).toMatchObject({ outcome: 'confirmed' });
+      expect(await verify(short)).toMatchObject({ outcome: 'accepted' });
     });
 
     test('a value set by an administrator may be used at once: the mark that it must be changed is lifted', async () => {
@@ -309,12 +182,10 @@ describe.runIf(fullMachines)('ldap', () => {
 
     test('of an expired value it is told that it was right, of a wrong one it is not', async () => {
       const right = await plant();
-      await set('pwdMaxAge', '1000');
+      await using _ = await during('pwdMaxAge', '1000', '0');
       await set('pwdChangedTime', '20200101000000Z', app, true);
-      const [good, bad] = [await verify(right), await verify(await draw())];
-      await set('pwdMaxAge', '0');
-      expect(good).toMatchObject({ outcome: 'accepted', class: 'expired' });
-      expect(bad).toMatchObject({ outcome: 'rejected', class: 'authentication' });
+      expect(await verify(right)).toMatchObject({ outcome: 'accepted', class: 'expired' });
+      expect(await verify(await draw())).toMatchObject({ outcome: 'rejected', class: 'authentication' });
     });
   });
 
@@ -421,74 +292,32 @@ describe.runIf(fullMachines)('ldap', () => {
 describe.runIf(fullMachines)('ldap where the server tells a lock-out, and keeps other hashes', () => {
   let server: LdapServer;
   beforeAll(async () => {
-    server = await startLdapServer({
-      access,
+    server = await startDirectory({
       global: ['moduleload argon2', 'moduleload pw-sha2'],
       database: ['ppolicy_use_lockout'],
     });
-    await server.ldif(entries);
   });
   afterAll(async () => server?.[Symbol.asyncDispose]());
 
-  const task = () => ({
-    place: {
-      protocol: 'ldaps',
-      address: server.address,
-      port: server.ports.ldaps,
-      hostKeys: [],
-      tls: { kind: 'verify', serverName: server.name, ca: server.ca },
-      settings: {},
-    } satisfies Place,
-    account: 'app',
-    settings: {},
-  });
-  const set = (attribute: string, text: string, dn: string) =>
-    server.ldif(`dn: ${dn}\nchangetype: modify\nreplace: ${attribute}\n${attribute}: ${text}\n`);
+  const { set, login, verify, adminverify } = ldapStage(() => server);
 
   test('a right value on a locked account is unknown, by its own login too', async () => {
-    await set('pwdMaxFailure', '2', policy);
+    await set('pwdMaxFailure', '2');
     for (const _ of [1, 2]) await server.whoami(app, 'certainly-wrong');
-    const credential = password('App.Pass-1');
-    expect(
-      await ask({ connector, operation: 'verify', task: task(), login: { user: 'app', credential } }),
-    ).toMatchObject({
-      outcome: 'unknown',
-      class: 'locked',
-    });
+    const right = { login: password('App.Pass-1') };
+    expect(await verify(right)).toMatchObject({ outcome: 'unknown', class: 'locked' });
   });
 
-  for (const scheme of [
-    '{SSHA}',
-    '{SHA}',
-    '{SMD5}',
-    '{MD5}',
-    '{SSHA256}',
-    '{SSHA384}',
-    '{SSHA512}',
-    '{SHA512}',
-    '{ARGON2}',
-  ])
+  const schemes = ['{SSHA}', '{SHA}', '{SMD5}', '{MD5}', '{SSHA256}', '{SSHA384}', '{SSHA512}', '{SHA512}', '{ARGON2}'];
+  for (const scheme of schemes)
     test(`what ${scheme} keeps is compared`, async () => {
       const right = await draw();
-      await server.ldif(
-        `dn: ${app}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${await server.hash(scheme, textOf(right))}\n`,
-      );
-      const answer = await ask({
-        connector,
-        operation: 'adminverify',
-        task: task(),
-        admin: { user: 'rotator', credential: password(passwords.rotator) },
-        candidates: [(await draw()).login, right.login],
-        budget: 1,
-      });
-      expect(answer.each?.map(({ answer: one, how }) => [one, how])).toEqual([
+      await set('userPassword', await server.hash(scheme, textOf(right)), app);
+      const each = await adminverify([await draw(), right], login('rotator')());
+      expect(each.map(({ answer, how }) => [answer, how])).toEqual([
         ['rejected', 'stored'],
         ['accepted', 'stored'],
       ]);
       expect((await server.whoami(app, textOf(right))).code).toBe(0);
     });
 });
-
-function textOf({ fresh }: Value): string {
-  return fresh.kind === 'password' ? fresh.secret.revealText() : '';
-}

@@ -18,28 +18,14 @@ export async function makeCertificates(
   const at = (name: string): string => join(folder, name);
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   const [caFile, caKey] = [at('ca.pem'), at('ca-key.pem')];
-  await runWell([
-    ...['openssl', 'req', '-x509', ...key, '-keyout', caKey, '-out', caFile, '-days', '30'],
-    ...['-subj', '/CN=authority of the lab', '-addext', 'basicConstraints=critical,CA:TRUE'],
-  ]);
+  const self = ['-subj', '/CN=authority of the lab', '-addext', 'basicConstraints=critical,CA:TRUE', '-days', '30'];
+  await runWell(['openssl', 'req', '-x509', ...key, '-keyout', caKey, '-out', caFile, ...self]);
   const [certificateFile, keyFile, request, extensions] = [at('cert.pem'), at('key.pem'), at('request.pem'), at('ext')];
-  await runWell([
-    'openssl',
-    'req',
-    '-new',
-    ...key,
-    '-keyout',
-    keyFile,
-    '-out',
-    request,
-    '-subj',
-    '/CN=server of the lab',
-  ]);
+  const subject = ['-subj', '/CN=server of the lab'];
+  await runWell(['openssl', 'req', '-new', ...key, '-keyout', keyFile, '-out', request, ...subject]);
   const alternatives = [...names.dns.map((name) => `DNS:${name}`), ...names.ip.map((address) => `IP:${address}`)];
   await writeFile(extensions, `subjectAltName=${alternatives.join(',')}\n`);
-  await runWell([
-    ...['openssl', 'x509', '-req', '-in', request, '-CA', caFile, '-CAkey', caKey, '-CAcreateserial'],
-    ...['-days', '30', '-extfile', extensions, '-out', certificateFile],
-  ]);
+  const signing = ['-CA', caFile, '-CAkey', caKey, '-CAcreateserial', '-days', '30', '-extfile', extensions];
+  await runWell(['openssl', 'x509', '-req', '-in', request, '-out', certificateFile, ...signing]);
   return { caFile, certificateFile, keyFile };
 }

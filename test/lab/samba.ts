@@ -25,6 +25,8 @@ export interface DomainController extends AsyncDisposable {
   tool(...argv: readonly string[]): Promise<Ran>;
   /** Changes entries behind the server's back, and past all rights: LDIF change records. */
   ldif(records: string): Promise<void>;
+  /** As `ldif`, past the rules of the directory too: what is written is what stands there. */
+  raw(records: string): Promise<void>;
   /** Values of one entry's attributes, as ldbsearch shows them. */
   read(filter: string, ...attributes: readonly string[]): Promise<Readonly<Record<string, string>>>;
   /** MIT's kinit: whether it gets a ticket, and its words. */
@@ -90,6 +92,10 @@ export async function startDomainController(options: { readonly logLevel?: numbe
     administrator: { name: 'Administrator', password },
     tool: (...words) => runWell(['samba-tool', ...words, '-s', configuration, '-H', database]),
     ldif: async (records) => void (await runWell(['ldbmodify', '-H', database], { input: records })),
+    raw: async (records) => {
+      const partition = join(folder, 'private/sam.ldb.d/DC=EXAMPLE,DC=TEST.ldb');
+      await runWell(['ldbmodify', '-H', partition], { input: records });
+    },
     read: async (filter, ...attributes) => {
       const { stdout } = await runWell(['ldbsearch', '-H', database, filter, ...attributes]);
       return Object.fromEntries(

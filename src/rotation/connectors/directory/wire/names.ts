@@ -4,7 +4,7 @@ import { utf8 } from '../../../../base/bytes.ts';
 /** A value for its place in a distinguished name (RFC 4514 §2.4): nothing in it can begin another part of the name. */
 export function escapeDnValue(value: string): string {
   let out = '';
-  const characters = [...value];
+  const characters = Array.from(value);
   for (const [at, character] of characters.entries()) {
     const edge = at === 0 || at === characters.length - 1;
     if (/[\p{Cc}]/u.test(character))
