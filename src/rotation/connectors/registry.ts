@@ -1,12 +1,14 @@
 /** The connectors there are. A new one is one file and one entry here. */
 import type { CredentialKind } from '../../vault/vault.ts';
 import type { Connector } from './connector.ts';
+import { ad } from './ad.ts';
+import { ldap } from './ldap.ts';
 import { linuxChpasswd } from './linux-chpasswd.ts';
 import { mysql } from './mysql.ts';
 import { postgres } from './postgres.ts';
 import { sshKey } from './ssh-key.ts';
 
-const connectors: readonly Connector[] = [linuxChpasswd, sshKey, postgres, mysql];
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey, postgres, mysql, ad, ldap];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 

@@ -1,0 +1,63 @@
+/**
+ * Servers on a tether: a program that lives until we let go of its standard input, so that it ends with this process
+ * however that dies. It is ready when its port takes connections.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { plainEnv } from './run.ts';
+
+/** Ends the program and what it has started when our end of its standard input closes. */
+const watch =
+  'set -m; "$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL -- -$child; } & wait $child; kill -KILL -- -$! 2>/dev/null';
+
+export interface Tethered extends AsyncDisposable {
+  /** Everything it has written so far to standard output and error. */
+  readonly output: () => string;
+}
+
+/** Starts a program and waits until it listens at `address` on every one of `ports`; throws with its words if it ends before. */
+export async function startTethered(
+  argv: readonly string[],
+  address: string,
+  ports: readonly number[],
+  env: Readonly<Record<string, string>> = plainEnv,
+): Promise<Tethered> {
+  const child = spawn('bash', ['-c', watch, 'watch', ...argv], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env } });
+  const words: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => words.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => words.push(chunk));
+  child.stdin.on('error', () => {});
+  const ended = once(child, 'close');
+  const output = (): string => Buffer.concat(words).toString();
+  const stop = async (): Promise<void> => {
+    child.stdin.destroy();
+    await ended;
+  };
+  try {
+    for (const port of ports)
+      while (!(await listens(address, port))) {
+        if (child.exitCode !== null)
+          throw new Error(`${argv[0]} ended with ${child.exitCode}: ${output().slice(-2000)}`);
+        await pause(20);
+      }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { output, [Symbol.asyncDispose]: stop };
+}
+
+/** Whether a connection opens; it is closed at once. */
+async function listens(host: string, port: number): Promise<boolean> {
+  const socket = connect({ host, port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
