@@ -40,6 +40,7 @@ const shows = {
   frr: '/usr/lib/frr/ripd',
   faketime: 'faketime',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
+  'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
 } as const;
 
 export type Package = keyof typeof shows;

@@ -147,6 +147,11 @@ export interface Connector {
   readonly retires: boolean;
   /** What an account's settings may hold. Anything else is refused. */
   readonly parameters: Parameters;
+  /**
+   * Why a value without forbidden characters cannot be set there all the same (its length, its first character), or
+   * undefined. What is drawn and does not fit is drawn again.
+   */
+  readonly faultOfValue?: (value: Secret, settings: Readonly<Record<string, unknown>>) => string | undefined;
   /** Why this login name cannot be handled, or undefined. */
   readonly faultOfName: (account: string) => string | undefined;
   /** Everything a change needs, changing nothing: permission, the account's presence. `said: 'confirmed'` is yes. */

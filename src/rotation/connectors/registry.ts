@@ -1,10 +1,11 @@
 /** The connectors there are. A new one is one file and one entry here. */
 import type { CredentialKind } from '../../vault/vault.ts';
 import type { Connector } from './connector.ts';
+import { ios } from './ios.ts';
 import { linuxChpasswd } from './linux-chpasswd.ts';
 import { sshKey } from './ssh-key.ts';
 
-const connectors: readonly Connector[] = [linuxChpasswd, sshKey];
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey, ios];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 

@@ -33,8 +33,11 @@ export interface Bench {
   readonly draw: () => Promise<Value>;
   /** Puts a new value in place without the connector, and lifts every lock. */
   readonly plant: () => Promise<Value>;
-  /** Makes the target refuse every change for its own reasons (a policy). */
-  readonly forbid: () => Promise<Undo>;
+  /**
+   * Makes the target refuse every change for its own reasons (a policy). `refused`: it refuses values of this kind and
+   * takes all others.
+   */
+  readonly forbid: () => Promise<Undo & { readonly refused?: Value }>;
   /** Locks the account, so that also the right value is refused. */
   readonly lock?: () => Promise<Undo>;
   /** Makes the right value an expired one. */
@@ -144,9 +147,10 @@ export function conformance(bench: Bench): void {
 
     test('a target that refuses is a failure, and the old value works', async () => {
       const old = await bench.plant();
-      const next = await bench.draw();
+      let next = await bench.draw();
       {
-        await using _ = await bench.forbid();
+        await using rule = await bench.forbid();
+        next = rule.refused ?? next;
         expect(await change(next)).toMatchObject({ outcome: 'failed' });
       }
       expect(await verify(old.login)).toMatchObject({ outcome: 'accepted' });
@@ -273,9 +277,9 @@ export function conformance(bench: Bench): void {
       });
 
     test('a change whose answer is lost has landed, and a login shows it', async () => {
+      const whole = await measured('up');
       const old = await bench.plant();
       const next = await bench.draw();
-      const whole = await measured('up');
       await using wire = await openWire(bench.place());
       const asked = ask(
         { connector, operation: 'change', work: work(admin(), bench.place(wire)), fresh: next.fresh },
