@@ -79,6 +79,7 @@ export const testPackages: readonly Package[] = [
   'ldap-utils',
   'slapd',
   'frr',
+  'python3-netmiko',
   'faketime',
 ];
 

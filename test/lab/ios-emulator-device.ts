@@ -32,6 +32,8 @@ export interface Faults {
   wantsConfirmation: boolean;
   /** Log messages come in between. */
   noisy: boolean;
+  /** Pages of two lines, and nobody may switch that off. */
+  alwaysPages: boolean;
 }
 
 const crypt64 = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -43,7 +45,7 @@ function digest(type: string, salt: string, text: string): string {
       ? scryptSync(text, salt, 32, { N: 1 << 14, r: 1, p: 1 })
       : pbkdf2Sync(text, salt, 20_000, 32, 'sha256');
   const usual = bytes.toString('base64').replaceAll('=', '');
-  return [...usual].map((digit) => crypt64[base64.indexOf(digit)]).join('');
+  return Array.from(usual, (digit) => crypt64[base64.indexOf(digit)]).join('');
 }
 
 /** `0 text`, or `9 $9$salt$hash`, or text alone, as the device keeps it; undefined for what no device takes. */
@@ -72,6 +74,7 @@ export class Device {
     asksOddly: false,
     wantsConfirmation: false,
     noisy: false,
+    alwaysPages: false,
   };
   /** Shorter ones are refused where they come as they are; a hash has no length to judge. */
   minLength = 0;

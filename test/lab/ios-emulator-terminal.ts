@@ -159,7 +159,7 @@ export class Terminal {
 
   /** Page by page, if the terminal has a length. */
   #page(lines: readonly string[], from = 0): void {
-    const size = this.#length === 0 ? lines.length : this.#length - 1;
+    const size = this.#device.faults.alwaysPages ? 2 : this.#length === 0 ? lines.length : this.#length - 1;
     for (const line of lines.slice(from, from + size)) this.#write(`${line}\r\n`);
     if (from + size >= lines.length) return this.#next();
     this.#write(' --More-- ');
@@ -200,6 +200,7 @@ export class Terminal {
     const device = this.#device;
     switch (form) {
       case 'terminal length WORD':
+        if (device.faults.alwaysPages) return this.#invalid(words, []);
         this.#length = Number(words[2]);
         return this.#next();
       case 'terminal width WORD':
@@ -268,7 +269,7 @@ export class Terminal {
   #users(): string[] {
     const rows = [...this.#device.lines].map(([vty, { user, from }]) => {
       const mine = vty === this.#vty ? '*' : ' ';
-      return `${mine} ${String(vty + 2).padStart(2)} vty ${vty}     ${user.padEnd(10)} ${'idle'.padEnd(20)} 00:00:00 ${from}`;
+      return `${mine} ${String(vty + 2).padStart(2)} vty ${String(vty).padEnd(6)}${user.padEnd(10)} ${'idle'.padEnd(20)} 00:00:00 ${from}`;
     });
     return [
       '    Line       User       Host(s)              Idle       Location',

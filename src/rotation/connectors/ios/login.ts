@@ -46,7 +46,7 @@ async function answerQuestions(
   let named = false;
   for (;;) {
     const screen = await cli.until('', signal);
-    if (isFault(screen)) return screen;
+    if (isFault(screen)) return closedLine(screen.words) ? { ...screen, fault: 'unsupported' } : screen;
     const { text, ending } = screen;
     if (closedLine(text)) return cli.fault('unsupported', 'the line lets nobody in', text);
     switch (ending.kind) {
