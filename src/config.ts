@@ -47,6 +47,8 @@ const Settings = Type.Object(
     comebackSeconds: Type.Integer({ minimum: 1, maximum: 300 }),
     /** Seconds that one step of a change on a target may take, a login included, before it counts as cut off. */
     connectorSeconds: Type.Integer({ minimum: 9, maximum: 3600 }),
+    /** Programs of yours that change passwords where no connector does. */
+    plugins: Type.String({ minLength: 1 }),
     logLevel: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },
@@ -75,6 +77,11 @@ function defaultRootKey(env: NodeJS.ProcessEnv): string {
   return join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport/root.key');
 }
 
+function defaultPlugins(env: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) return '/etc/sallyport/plugins';
+  return join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport/plugins');
+}
+
 /** Throws `config.unreadable` or `config.invalid`, naming the setting. */
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const path = flags.config ?? env['SALLYPORT_CONFIG'];
@@ -97,6 +104,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     drainSeconds: whole(env['SALLYPORT_DRAIN_SECONDS'] ?? file['drainSeconds'] ?? 30),
     comebackSeconds: whole(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
     connectorSeconds: whole(env['SALLYPORT_CONNECTOR_SECONDS'] ?? file['connectorSeconds'] ?? 60),
+    plugins: pathOf(undefined, 'SALLYPORT_PLUGINS', 'plugins', defaultPlugins(env)),
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];

@@ -99,7 +99,7 @@ async function keep(
   const recordingSigner = await vault.sealSigner('recording-seal');
   const anchorFile = join(folders.anchors, 'audit.anchors');
   await using rotation = await openRotation(
-    { db, url: appUrl, vault, log, clock, timing: timingFor(config.connectorSeconds) },
+    { db, url: appUrl, vault, log, clock, timing: timingFor(config.connectorSeconds), plugins: config.plugins },
     signal,
   );
   const rooms: Rooms = {

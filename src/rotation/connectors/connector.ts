@@ -105,6 +105,8 @@ export interface Task {
   readonly account: string;
   /** The account's own, checked against the connector's parameters. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Where programs of the operator's lie (connector `script`). */
+  readonly plugins?: string;
 }
 
 export interface Work extends Task {

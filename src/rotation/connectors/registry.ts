@@ -3,9 +3,10 @@ import type { CredentialKind } from '../../vault/vault.ts';
 import type { Connector } from './connector.ts';
 import { ios } from './ios.ts';
 import { linuxChpasswd } from './linux-chpasswd.ts';
+import { script } from './script.ts';
 import { sshKey } from './ssh-key.ts';
 
-const connectors: readonly Connector[] = [linuxChpasswd, sshKey, ios];
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey, ios, script];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 
