@@ -130,6 +130,11 @@ export interface Capabilities {
   readonly adminverify: 'stored' | 'budget' | 'logins';
   /** `sessions`: what a cut-off change left running is found by its tag and ended. `time`: only its own time-out ends it. */
   readonly fence: 'sessions' | 'time';
+  /**
+   * What is changed holds only until a restart unless the device was told to save. A change that was cut off is durable
+   * only when `fence` says so.
+   */
+  readonly saves?: true;
   /** `verifier`: only a hash of the new value leaves us. `value`: the value does, inside the protected connection. */
   readonly sends: 'verifier' | 'value';
 }

@@ -22,7 +22,14 @@ export const ios: Connector = {
   title: 'users, lines and enable on the command line of IOS and FRR, by ssh or telnet',
   kind: 'password',
   protocols: ['ssh', 'telnet'],
-  capabilities: { modes: ['self', 'admin'], via: true, adminverify: 'budget', fence: 'sessions', sends: 'value' },
+  capabilities: {
+    modes: ['self', 'admin'],
+    via: true,
+    adminverify: 'budget',
+    fence: 'sessions',
+    saves: true,
+    sends: 'value',
+  },
   forbidden,
   retires: false,
   parameters: {

@@ -61,8 +61,7 @@ export const script: Connector = {
     seconds: whole('Seconds that the program may take for trying values; 20 unless set', 1, 3600),
     options,
   },
-  faultOfName: (account) =>
-    /^\P{Cc}{1,256}$/u.test(account) ? undefined : 'a name has 1 to 256 characters',
+  faultOfName: (account) => (/^\P{Cc}{1,256}$/u.test(account) ? undefined : 'a name has 1 to 256 characters'),
   precheck: async (work, signal) => {
     const reply = await ask('precheck', work, byWhom(work), signal);
     // By the contract nothing was changed yet, whatever it said.

@@ -21,6 +21,8 @@ export interface Bench {
   /** The account on the target whose value is changed, with its settings. */
   readonly account: string;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** The folder of programs, for connectors that run one. */
+  readonly plugins?: string;
   /** The server as it is, or behind a wire. */
   readonly place: (at?: { readonly address: string; readonly port: number }) => Place;
   /** The same place with a server that is not the one we trust; undefined where nothing proves itself (telnet). */
@@ -62,7 +64,12 @@ export interface Bench {
 export function conformance(bench: Bench): void {
   const { connector, account } = bench;
   const settings = bench.settings ?? {};
-  const task = (place = bench.place()) => ({ place, account, settings });
+  const task = (place = bench.place()) => ({
+    place,
+    account,
+    settings,
+    ...(bench.plugins === undefined ? {} : { plugins: bench.plugins }),
+  });
   const verify = (credential: LoginCredential, place?: Place): Promise<Answer> =>
     ask({ connector, operation: 'verify', task: task(place), login: { user: account, credential } });
   const work = (login: Login, place = bench.place()): Work => ({

@@ -13,11 +13,15 @@ const unshare = '/usr/bin/unshare';
 
 export type Ran =
   | { readonly kind: 'exited'; readonly status: number; readonly output: string }
-  /** Ended by a signal or at its time, or it said more than an answer holds. */
+  /** By whoever kills, or at its time. */
   | { readonly kind: 'killed' }
+  /** It said more than an answer holds. */
   | { readonly kind: 'flooded' }
   /** Nothing of it was run. */
   | { readonly kind: 'refused'; readonly words: string };
+
+/** For a program that died of any other signal: a status that the contract does not know. */
+const died = 128;
 
 export interface RunOptions {
   readonly network: boolean;
@@ -82,14 +86,15 @@ async function run(argv: readonly string[], input: Uint8Array, seconds: number, 
   child.stdin.on('error', () => {});
   child.stdin.end(input, () => input.fill(0));
   try {
-    const [status] = await exited;
+    const [status, how] = await exited;
     // What it left behind in its group ends with it; what left the group may hold the pipe open, but not us.
     kill();
     await Promise.race([ended, sleep(1_000, undefined, { ref: false })]);
     signal.throwIfAborted();
     if (length > longestAnswer) return { kind: 'flooded' };
-    if (status === null || status === 137) return { kind: 'killed' };
-    return { kind: 'exited', status, output: Buffer.concat(parts).toString() };
+    // timeout(1) dies of the signal that its child died of.
+    if (status === 137 || how === 'SIGKILL') return { kind: 'killed' };
+    return { kind: 'exited', status: status ?? died, output: Buffer.concat(parts).toString() };
   } catch (error) {
     signal.throwIfAborted();
     return { kind: 'refused', words: error instanceof Error ? error.message : 'it could not be started' };
