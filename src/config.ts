@@ -61,6 +61,8 @@ const Settings = Type.Object(
       },
       { additionalProperties: false },
     ),
+    /** Programs of yours that change passwords where no connector does. */
+    plugins: Type.String({ minLength: 1 }),
     logLevel: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },
@@ -89,6 +91,11 @@ function defaultRootKey(env: NodeJS.ProcessEnv): string {
   return join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport/root.key');
 }
 
+function defaultPlugins(env: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) return '/etc/sallyport/plugins';
+  return join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport/plugins');
+}
+
 /** Throws `config.unreadable` or `config.invalid`, naming the setting. */
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const path = flags.config ?? env['SALLYPORT_CONFIG'];
@@ -112,6 +119,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     comebackSeconds: whole(env['SALLYPORT_COMEBACK_SECONDS'] ?? file['comebackSeconds'] ?? 30),
     connectorSeconds: whole(env['SALLYPORT_CONNECTOR_SECONDS'] ?? file['connectorSeconds'] ?? 60),
     rotation: { ...usualRotation, ...section(file, 'rotation') },
+    plugins: pathOf(undefined, 'SALLYPORT_PLUGINS', 'plugins', defaultPlugins(env)),
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];

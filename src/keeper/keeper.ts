@@ -108,6 +108,7 @@ async function keep(
       clock,
       timing: timingFor(config.connectorSeconds),
       rules: { ...rules, heartbeatMs: heartbeatHours * 3_600_000 },
+      plugins: config.plugins,
     },
     signal,
   );

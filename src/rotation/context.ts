@@ -59,6 +59,8 @@ export interface Context {
   readonly timing: Timing;
   readonly rules: Rules;
   readonly run: RunConnector;
+  /** The folder of the operator's own programs, for the connector `script`. */
+  readonly plugins: string | undefined;
   readonly peers: Peers;
   readonly at: At;
   /** This installation in the facts. */

@@ -29,6 +29,11 @@ const remedies: Readonly<Record<AnswerClass, string>> = {
   unexpected: 'read the message; the target answered something that is not known here',
 };
 
+/** Whether a word from outside names a class. */
+export function isAnswerClass(word: unknown): word is AnswerClass {
+  return typeof word === 'string' && Object.hasOwn(remedies, word);
+}
+
 export function remedyOf(kind: AnswerClass): string {
   return remedies[kind];
 }

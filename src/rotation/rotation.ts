@@ -80,6 +80,8 @@ export interface RotationOptions {
   /** How a connector is run; a process of its own unless told (tests put faults here). */
   readonly run?: RunConnector;
   readonly rules?: Partial<Rules>;
+  /** The folder of the operator's own programs (connector `script`); none unless told. */
+  readonly plugins?: string;
   /** What is to be known of other nodes; alone unless told. */
   readonly peers?: Peers;
   /** Told at every point where the process may die; for tests. */
@@ -182,6 +184,7 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     peers: options.peers ?? alone,
     at: options.at ?? (() => {}),
     run: options.run ?? processRunner(),
+    plugins: options.plugins,
     node: await nodeName(db),
     holder: `${process.pid}/${newId(clock.now())}`,
   };

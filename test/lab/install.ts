@@ -42,6 +42,7 @@ const shows = {
   faketime: 'faketime',
   openssl: 'openssl',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
+  'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
 } as const;
 
 export type Package = keyof typeof shows;
@@ -81,6 +82,7 @@ export const testPackages: readonly Package[] = [
   'ldap-utils',
   'slapd',
   'frr',
+  'python3-netmiko',
   'faketime',
   'openssl',
 ];

@@ -45,7 +45,7 @@ export async function verifyValue(
   using opened = new DisposableStack();
   const login = await loginOf(context, subject.account, credential, actor, signal, opened);
   if (login === undefined) return cannot;
-  const job = { connector: subject.verifier.name, operation: 'verify', task: taskOf(subject), login } as const;
+  const job = { connector: subject.verifier.name, operation: 'verify', task: taskOf(context, subject), login } as const;
   return verificationOf(await ask(context, job, signal));
 }
 
@@ -91,7 +91,7 @@ export async function verifyCandidates(
     {
       connector: subject.verifier.name,
       operation: 'adminverify',
-      task: taskOf(subject),
+      task: taskOf(context, subject),
       ...(admin === undefined ? {} : { admin }),
       candidates,
       budget,
@@ -117,7 +117,7 @@ export async function perform(
   if (login === undefined) return { ...cannot, said: 'unsent' };
   const mode = hands.account.id === subject.account.id ? 'self' : 'admin';
   const { targetSeconds } = context.timing;
-  const work: Work = { ...taskOf(subject), by: { mode, login }, tag, targetSeconds };
+  const work: Work = { ...taskOf(context, subject), by: { mode, login }, tag, targetSeconds };
   return changeOf(await ask(context, { connector: connector.name, ...step, work }, signal));
 }
 
@@ -135,8 +135,8 @@ const cannot: VerifyAnswer = {
   words: 'this kind of credential cannot log in there',
 };
 
-function taskOf({ account, place, settings }: Subject): Task {
-  return { place, account: account.name, settings };
+function taskOf({ plugins }: Context, { account, place, settings }: Subject): Task {
+  return { place, account: account.name, settings, ...(plugins === undefined ? {} : { plugins }) };
 }
 
 async function storedLogin(

@@ -41,7 +41,8 @@ export async function find(
 ): Promise<Finding> {
   const { answer, sigkey, old } = tried;
   if (answer.said === 'unsent') return { status: 'F', class: answer.class, words: answer.words };
-  const saved = answer.class !== 'unsaved';
+  const saves = subject.connector?.capabilities.saves === true;
+  const saved = answer.class !== 'unsaved' && !(saves && answer.said === 'uncertain');
   const cutOff = answer.said === 'uncertain' || !saved;
   const ended = cutOff && (await fence(context, subject, tried, actor, signal));
   const fenced = tried.fenced || answer.said === 'failed' || ended;

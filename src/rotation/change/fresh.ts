@@ -13,11 +13,14 @@ export interface Fresh extends Disposable {
   readonly sent: NewCredential;
 }
 
-/** Throws `vault.policy-impossible`. */
+/** So many draws that do not fit the connector mean that the policy does not. */
+const mostDraws = 100;
+
+/** Throws `vault.policy-impossible`, and `rotation.settings-invalid` when the connector can set nothing that is drawn. */
 export async function drawFresh(context: Context, subject: Subject, connector: Connector): Promise<Fresh> {
   const { account } = subject;
   if (connector.kind === 'password') {
-    const secret = await context.vault.generatePassword(context.db, account.id, connector.forbidden);
+    const secret = await drawPassword(context, subject, connector);
     return { stored: { kind: 'password', secret }, sent: { kind: 'password', secret }, [Symbol.dispose]: zero(secret) };
   }
   if (connector.kind !== 'ssh-key') throw new RotationError('rotation.no-connector', connector.name);
@@ -30,6 +33,19 @@ export async function drawFresh(context: Context, subject: Subject, connector: C
     sent: { kind: 'ssh-key', publicKey, replaces },
     [Symbol.dispose]: zero(privateKey),
   };
+}
+
+async function drawPassword(context: Context, subject: Subject, connector: Connector): Promise<Secret> {
+  let fault = '';
+  for (let draw = 0; draw < mostDraws; draw++) {
+    const secret = await context.vault.generatePassword(context.db, subject.account.id, connector.forbidden);
+    const found = connector.faultOfValue?.(secret, subject.settings);
+    if (found === undefined) return secret;
+    secret[Symbol.dispose]();
+    fault = found;
+  }
+  const words = `${connector.name} can set no password of policy ${subject.policy.name}: ${fault}`;
+  throw new RotationError('rotation.settings-invalid', words);
 }
 
 function zero(secret: Secret): () => void {

@@ -105,6 +105,8 @@ export interface Task {
   readonly account: string;
   /** The account's own, checked against the connector's parameters. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Where programs of the operator's lie (connector `script`). */
+  readonly plugins?: string;
 }
 
 export interface Work extends Task {
@@ -128,6 +130,11 @@ export interface Capabilities {
   readonly adminverify: 'stored' | 'budget' | 'logins';
   /** `sessions`: what a cut-off change left running is found by its tag and ended. `time`: only its own time-out ends it. */
   readonly fence: 'sessions' | 'time';
+  /**
+   * What is changed holds only until a restart unless the device was told to save. A change that was cut off is durable
+   * only when `fence` says so.
+   */
+  readonly saves?: true;
   /** `verifier`: only a hash of the new value leaves us. `value`: the value does, inside the protected connection. */
   readonly sends: 'verifier' | 'value';
 }
@@ -147,6 +154,11 @@ export interface Connector {
   readonly retires: boolean;
   /** What an account's settings may hold. Anything else is refused. */
   readonly parameters: Parameters;
+  /**
+   * Why a value without forbidden characters cannot be set there all the same (its length, its first character), or
+   * undefined. What is drawn and does not fit is drawn again.
+   */
+  readonly faultOfValue?: (value: Secret, settings: Readonly<Record<string, unknown>>) => string | undefined;
   /** Why this login name cannot be handled, or undefined. */
   readonly faultOfName: (account: string) => string | undefined;
   /** Everything a change needs, changing nothing: permission, the account's presence. `said: 'confirmed'` is yes. */

@@ -2,13 +2,17 @@
 import type { CredentialKind } from '../../vault/vault.ts';
 import type { Connector } from './connector.ts';
 import { ad } from './ad.ts';
+import { ios } from './ios.ts';
 import { ldap } from './ldap.ts';
 import { linuxChpasswd } from './linux-chpasswd.ts';
 import { mysql } from './mysql.ts';
 import { postgres } from './postgres.ts';
+import { script } from './script.ts';
 import { sshKey } from './ssh-key.ts';
 
-const connectors: readonly Connector[] = [linuxChpasswd, sshKey, postgres, mysql, ad, ldap];
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey, postgres, mysql, ad, ldap, ios, script];
+
+const connectors: readonly Connector[] = [linuxChpasswd, sshKey, postgres, mysql, ad, ldap, ios, script];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 

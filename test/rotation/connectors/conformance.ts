@@ -21,6 +21,8 @@ export interface Bench {
   /** The account on the target whose value is changed, with its settings. */
   readonly account: string;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** The folder of programs, for connectors that run one. */
+  readonly plugins?: string;
   /** The server as it is, or behind a wire. */
   readonly place: (at?: { readonly address: string; readonly port: number }) => Place;
   /** The same place with a server that is not the one we trust; undefined where nothing proves itself (telnet). */
@@ -33,8 +35,11 @@ export interface Bench {
   readonly draw: () => Promise<Value>;
   /** Puts a new value in place without the connector, and lifts every lock. */
   readonly plant: () => Promise<Value>;
-  /** Makes the target refuse every change for its own reasons (a policy). */
-  readonly forbid: () => Promise<Undo>;
+  /**
+   * Makes the target refuse every change for its own reasons (a policy). `refused`: it refuses values of this kind and
+   * takes all others.
+   */
+  readonly forbid: () => Promise<Undo & { readonly refused?: Value }>;
   /** Locks the account, so that also the right value is refused. */
   readonly lock?: () => Promise<Undo>;
   /** Makes the right value an expired one. */
@@ -59,7 +64,12 @@ export interface Bench {
 export function conformance(bench: Bench): void {
   const { connector, account } = bench;
   const settings = bench.settings ?? {};
-  const task = (place = bench.place()) => ({ place, account, settings });
+  const task = (place = bench.place()) => ({
+    place,
+    account,
+    settings,
+    ...(bench.plugins === undefined ? {} : { plugins: bench.plugins }),
+  });
   const verify = (credential: LoginCredential, place?: Place): Promise<Answer> =>
     ask({ connector, operation: 'verify', task: task(place), login: { user: account, credential } });
   const work = (login: Login, place = bench.place()): Work => ({
@@ -144,9 +154,10 @@ export function conformance(bench: Bench): void {
 
     test('a target that refuses is a failure, and the old value works', async () => {
       const old = await bench.plant();
-      const next = await bench.draw();
+      let next = await bench.draw();
       {
-        await using _ = await bench.forbid();
+        await using rule = await bench.forbid();
+        next = rule.refused ?? next;
         expect(await change(next)).toMatchObject({ outcome: 'failed' });
       }
       expect(await verify(old.login)).toMatchObject({ outcome: 'accepted' });
@@ -273,9 +284,9 @@ export function conformance(bench: Bench): void {
       });
 
     test('a change whose answer is lost has landed, and a login shows it', async () => {
+      const whole = await measured('up');
       const old = await bench.plant();
       const next = await bench.draw();
-      const whole = await measured('up');
       await using wire = await openWire(bench.place());
       const asked = ask(
         { connector, operation: 'change', work: work(admin(), bench.place(wire)), fresh: next.fresh },
