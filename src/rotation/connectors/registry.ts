@@ -2,9 +2,11 @@
 import type { CredentialKind } from '../../vault/vault.ts';
 import type { Connector } from './connector.ts';
 import { linuxChpasswd } from './linux-chpasswd.ts';
+import { linuxPasswd } from './linux-passwd.ts';
+import { linuxShadow } from './linux-shadow.ts';
 import { sshKey } from './ssh-key.ts';
 
-const connectors: readonly Connector[] = [linuxChpasswd, sshKey];
+const connectors: readonly Connector[] = [linuxChpasswd, linuxShadow, linuxPasswd, sshKey];
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 
