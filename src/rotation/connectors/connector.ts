@@ -105,6 +105,8 @@ export interface Task {
   readonly account: string;
   /** The account's own, checked against the connector's parameters. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Of `adminverify`: through whom the account itself logs in, where it cannot do so directly (`Login.via`). */
+  readonly via?: Login;
 }
 
 export interface Work extends Task {
@@ -113,6 +115,8 @@ export interface Work extends Task {
   readonly tag: string;
   /** Seconds after which the target itself ends the change, where it can. */
   readonly targetSeconds: number;
+  /** Of `precheck`: a reconcile follows, so that a lock-out, which it lifts, is no obstacle. */
+  readonly lifts?: boolean;
 }
 
 /** What a connector can do and what it promises; shown by `sallyport connectors`. */

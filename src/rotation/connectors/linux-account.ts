@@ -73,11 +73,15 @@ export async function missing(
   return ran.status === 0 ? undefined : { fault: 'unsupported', words: `${programs.join(', ')} are needed there` };
 }
 
-/** A lock that somebody set is his decision; one that wrong passwords set would hide whether the new value works. */
-export function lockOf({ account }: Work, state: AccountState): Fault | undefined {
-  if (state.locked) return { fault: 'locked', words: `the password of ${account} is locked` };
+/**
+ * A lock that somebody set is his decision, unless the setting `unlock` is ours. One that wrong passwords set would hide
+ * whether the new value works; a reconcile lifts it.
+ */
+function lockOf({ account, settings, lifts }: Work, state: AccountState): Fault | undefined {
+  if (state.locked && !(lifts === true && settings['unlock'] === true))
+    return { fault: 'locked', words: `the password of ${account} is locked` };
   const words = `${state.strikes} refused logins: pam_faillock lets ${account} in with no password`;
-  return state.lockedOut ? { fault: 'locked', words } : undefined;
+  return state.lockedOut && lifts !== true ? { fault: 'locked', words } : undefined;
 }
 
 /**
@@ -94,8 +98,8 @@ export function reconciled(
     if (isFault(root)) return unsent(root);
     const state = await stateOf(client, root, work.account, signal);
     if (isFault(state)) return unsent(state);
-    const fault = lockOf(work, { ...state, lockedOut: false });
-    if (fault !== undefined && work.settings['unlock'] !== true) return unsent(fault);
+    const fault = lockOf({ ...work, lifts: true }, state);
+    if (fault !== undefined) return unsent(fault);
     const answer = await change(client, root, sending);
     if (answer.said !== 'confirmed' || state.strikes === 0) return answer;
     const ran = await run(client, root, `faillock --user ${quote(work.account)} --reset`, undefined, signal);

@@ -52,7 +52,7 @@ export async function tryLinuxPasswords(
   signal: AbortSignal,
 ): Promise<readonly VerifyAnswer[]> {
   const logins = (most: number): Promise<readonly VerifyAnswer[]> => {
-    const via = admin?.via === undefined ? {} : { via: admin.via };
+    const via = task.via === undefined ? {} : { via: task.via };
     return tryWithin(most, candidates, (credential) =>
       tryLinuxLogin(task, { user: task.account, credential, ...via }, signal),
     );
