@@ -1,11 +1,20 @@
 /** linux-chpasswd on a machine with real PAM, shadow, sudo and sshd. */
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Secret } from '../../src/base/secret.ts';
 import { linuxChpasswd } from '../../src/rotation/connectors/linux-chpasswd.ts';
 import { fullMachines, type Machine } from '../lab/machine.ts';
-import { conformance, type Value } from '../rotation/connectors/conformance.ts';
-import { accountsMachine, ask, password, passwords, placeOf, sshBench, work } from '../rotation/connectors/machine.ts';
+import { conformance } from '../rotation/connectors/conformance.ts';
+import {
+  accountsMachine,
+  ask,
+  password,
+  passwordBench,
+  passwords,
+  placeOf,
+  sh,
+  sshBench,
+  value,
+  work,
+} from '../rotation/connectors/machine.ts';
 
 describe.runIf(fullMachines)('linux-chpasswd', () => {
   let machine: Machine;
@@ -14,13 +23,8 @@ describe.runIf(fullMachines)('linux-chpasswd', () => {
   });
   afterAll(async () => machine?.[Symbol.asyncDispose]());
 
-  const value = (text: string): Value => ({
-    fresh: { kind: 'password', secret: Secret.fromText(text) },
-    login: password(text),
-  });
   const set = async (user: string, text: string): Promise<void> => {
-    const ran = await machine.exec(['chpasswd'], { input: `${user}:${text}\n` });
-    expect(ran.code).toBe(0);
+    await sh(machine, 'chpasswd', `${user}:${text}\n`);
   };
   const connector = 'linux-chpasswd';
   const verify = (user: string, credential: ReturnType<typeof password>) =>
@@ -34,27 +38,9 @@ describe.runIf(fullMachines)('linux-chpasswd', () => {
   conformance({
     ...sshBench(() => machine),
     connector,
-    draw: async () => value(`Drawn-${randomBytes(9).toString('base64url')}`),
-    plant: async () => {
-      const text = `Planted-${randomBytes(9).toString('base64url')}`;
-      await set('app', text);
-      return value(text);
-    },
-    forbid: async () => {
-      const before = await machine.readFile('/etc/pam.d/chpasswd');
-      await machine.putFile('/etc/pam.d/chpasswd', 'password requisite pam_deny.so\n', { mode: '0644' });
-      return {
-        [Symbol.asyncDispose]: async () => machine.putFile('/etc/pam.d/chpasswd', before, { mode: '0644' }),
-      };
-    },
+    ...passwordBench(() => machine, 'chpasswd'),
     nasty: [`'";$(id)\`id\`\\`, ' leading and trailing ', 'root:x', 'ümläut €', '-e %s \\n', '#!&|<>*?[]{}~', '$6$x$y'],
-    without: {
-      lock: 'below, with its own words',
-      expire: 'below',
-      lie: 'chpasswd lies only when it is given two lines, and it never is',
-      strikes: 'below',
-      self: 'chpasswd is for root',
-    },
+    without: { self: 'chpasswd is for root' },
   });
 
   test('a value with a line end is never sent: it would be a second record', async () => {

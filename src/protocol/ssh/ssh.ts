@@ -14,7 +14,7 @@ export { authenticate } from './auth/server.ts';
 export type { Exit } from './client/channel.ts';
 export { type ExecOptions, type ExecResult, type PtyOptions, SshClient } from './client/client.ts';
 export { type ConnectOptions, connect } from './client/connect.ts';
-export type { Matched, Shell } from './client/shell.ts';
+export type { Matched, Read, Shell } from './client/shell.ts';
 export { SshError, type SshErrorCode } from './errors.ts';
 export { observeFiles } from './files/observe.ts';
 export type { FileFact, FileObserver } from './files/wire/facts.ts';

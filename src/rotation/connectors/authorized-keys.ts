@@ -52,13 +52,25 @@ export function removeKeys(content: Uint8Array, blobs: readonly Uint8Array[]): U
   return concat(linesOf(content).filter((line) => !blobs.some((blob) => isKey(line, blob))));
 }
 
-/** Where sshd looks, from its AuthorizedKeysFile (sshd_config(5)); undefined for `none` and for unknown tokens. */
-export function keysPath(pattern: string, home: string, user: string, uid: string): string | undefined {
-  const first = pattern.trim().split(/\s+/)[0] ?? '';
-  if (first === '' || first === 'none') return undefined;
+/** Where sshd looks, from its AuthorizedKeysFile (sshd_config(5)). `unknown`: also at places whose names we cannot make out. */
+export function keysPaths(
+  patterns: string,
+  home: string,
+  user: string,
+  uid: string,
+): { readonly paths: readonly string[]; readonly unknown: boolean } {
+  const words = patterns
+    .trim()
+    .split(/\s+/)
+    .filter((word) => word !== '' && word !== 'none');
+  const paths = words.map((word) => keysPath(word, home, user, uid));
+  return { paths: paths.filter((path) => path !== undefined), unknown: paths.includes(undefined) };
+}
+
+function keysPath(pattern: string, home: string, user: string, uid: string): string | undefined {
   const tokens: Readonly<Record<string, string>> = { '%%': '%', '%h': home, '%u': user, '%U': uid };
   let unknown = false;
-  const path = first.replace(/%./g, (token) => {
+  const path = pattern.replace(/%./g, (token) => {
     unknown ||= tokens[token] === undefined;
     return tokens[token] ?? '';
   });

@@ -107,6 +107,8 @@ export interface Task {
   readonly settings: Readonly<Record<string, unknown>>;
   /** Where programs of the operator's lie (connector `script`). */
   readonly plugins?: string;
+  /** Of `adminverify`: through whom the account itself logs in, where it cannot do so directly (`Login.via`). */
+  readonly via?: Login;
 }
 
 export interface Work extends Task {
@@ -115,6 +117,8 @@ export interface Work extends Task {
   readonly tag: string;
   /** Seconds after which the target itself ends the change, where it can. */
   readonly targetSeconds: number;
+  /** Of `precheck`: a reconcile follows, so that a lock-out, which it lifts, is no obstacle. */
+  readonly lifts?: boolean;
 }
 
 /** What a connector can do and what it promises; shown by `sallyport connectors`. */

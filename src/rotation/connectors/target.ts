@@ -1,10 +1,9 @@
 /**
- * Logging in to a target for a connector, and running root's commands there: as root, by `sudo -n`, or by sudo with the
- * login's own password on standard input. Host keys are pinned; every fault is an answer with a class.
+ * Logging in to a target by ssh for a connector. Host keys are pinned; every fault is an answer with a class. Of a
+ * two-account login it is the first one that logs in (linux-su.ts becomes the second).
  */
-import { concat, same, text, utf8 } from '../../base/bytes.ts';
+import { same, text } from '../../base/bytes.ts';
 import { codeOf, isRefusal, wordsOf } from '../../base/errors.ts';
-import { Secret } from '../../base/secret.ts';
 import { connect, type SshClient, SshError } from '../../protocol/ssh/ssh.ts';
 import type { AnswerClass, ChangeAnswer, Login, Place, VerifyAnswer } from './connector.ts';
 
@@ -21,13 +20,14 @@ export function isFault(value: object): value is Fault {
 
 /** A client that is logged in, or why there is none. Until here nothing was changed on the target. */
 export async function reach(place: Place, login: Login, signal: AbortSignal): Promise<SshClient | Fault> {
-  const { credential } = login;
+  const first = login.via ?? login;
+  const { credential } = first;
   try {
     const client = await connect(
       {
         host: place.address,
         port: place.port,
-        user: login.user,
+        user: first.user,
         credential: credential.kind === 'password' ? { password: credential.secret } : { signers: [credential.signer] },
         checkHostKey: (key) => place.hostKeys.some((pinned) => same(pinned, key)),
         hostKeyAlgorithms: place.hostKeys.flatMap(algorithmsOf),
@@ -37,12 +37,12 @@ export async function reach(place: Place, login: Login, signal: AbortSignal): Pr
     if (!isRefusal(client)) return client;
     switch (client.code) {
       case 'ssh.login-rejected':
-        return { fault: 'authentication', words: `${login.user}: ${client.reason}`, rejected: true };
+        return { fault: 'authentication', words: `${first.user}: ${client.reason}`, rejected: true };
       case 'ssh.password-expired':
-        return { fault: 'expired', words: `the password of ${login.user} has expired` };
+        return { fault: 'expired', words: `the password of ${first.user} has expired` };
       case 'ssh.no-login-method':
       case 'ssh.unexpected-prompt':
-        return { fault: 'unsupported', words: `${login.user}: ${client.reason}` };
+        return { fault: 'unsupported', words: `${first.user}: ${client.reason}` };
       default:
         return client.code satisfies never;
     }
@@ -90,77 +90,6 @@ export async function tryLogin(place: Place, login: Login, signal: AbortSignal):
   // Only a right password is told that it has expired.
   if (client.fault === 'expired') return { answer: 'accepted', class: 'expired', words: client.words };
   return { answer: client.rejected === true ? 'rejected' : 'unknown', class: client.fault, words: client.words };
-}
-
-/** How root's commands are run on this connection. `password` goes before the command's own input. */
-export interface Root {
-  readonly prefix: string;
-  readonly password: Secret | undefined;
-}
-
-/** Finds out, changing nothing, how this login becomes root. */
-export async function rootOf(client: SshClient, login: Login, signal: AbortSignal): Promise<Root | Fault> {
-  if ((await run(client, 'test "$(id -u)" = 0', undefined, signal)).status === 0)
-    return { prefix: '', password: undefined };
-  // -k: what an earlier sudo left behind does not count, so the answer is the same next time.
-  if ((await run(client, 'sudo -k -n true', undefined, signal)).status === 0)
-    return { prefix: 'sudo -n ', password: undefined };
-  const password = login.credential.kind === 'password' ? login.credential.secret : undefined;
-  if (password !== undefined) {
-    using line = withNewline(password);
-    if ((await run(client, 'sudo -k -S -p "" true', line, signal)).status === 0)
-      return { prefix: 'sudo -k -S -p "" ', password };
-  }
-  return { fault: 'permission', words: `${login.user} is neither root nor allowed to become root by sudo` };
-}
-
-export interface Ran {
-  /** undefined: ended by a signal, or without a word. */
-  readonly status: number | undefined;
-  readonly stdout: Uint8Array;
-  readonly stderr: string;
-}
-
-/** Runs a POSIX script whatever the login's shell is, with the C locale and the usual path. */
-export async function run(
-  client: SshClient,
-  script: string,
-  input: Secret | Uint8Array | undefined,
-  signal: AbortSignal,
-): Promise<Ran> {
-  const command = `exec env LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c ${quote(script)}`;
-  const done = await client.exec(
-    command,
-    { maxOutput: 1 << 20, ...(input === undefined ? {} : { stdin: input }) },
-    signal,
-  );
-  return {
-    status: done.exit.kind === 'status' ? done.exit.status : undefined,
-    stdout: done.stdout,
-    stderr: text(done.stderr),
-  };
-}
-
-/** Runs a command as root: the password that sudo may want goes first into its input. */
-export async function runAsRoot(
-  client: SshClient,
-  root: Root,
-  command: string,
-  input: Uint8Array,
-  signal: AbortSignal,
-): Promise<Ran> {
-  const parts = root.password === undefined ? [input] : [root.password.reveal(), utf8('\n'), input];
-  using whole = new Secret(concat(parts));
-  return await run(client, `exec ${root.prefix}${command}`, whole, signal);
-}
-
-/** One word for the shell, whatever is in it. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-function withNewline(secret: Secret): Secret {
-  return new Secret(concat([secret.reveal(), utf8('\n')]));
 }
 
 /** Does something on a connection; what breaks before `change` was called was certainly not sent. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { concat, same } from '../../../src/base/bytes.ts';
 import { publickeySignedData } from '../../../src/protocol/ssh/ssh.ts';
-import { addKey, holdsKey, keysPath, removeKeys } from '../../../src/rotation/connectors/authorized-keys.ts';
+import { addKey, holdsKey, keysPaths, removeKeys } from '../../../src/rotation/connectors/authorized-keys.ts';
 import { frame, frames, longestFrame } from '../../../src/rotation/connectors/frames.ts';
 import { isLoginOf } from '../../../src/rotation/connectors/run.ts';
 import { pair } from './machine.ts';
@@ -44,23 +44,15 @@ test('a new key takes over the options of the one it replaces', () => {
   );
 });
 
-test('sshd finds the file by its own words', () => {
-  const at = (pattern: string) => keysPath(pattern, '/home/app', 'app', '1001');
-  expect([
-    at('.ssh/authorized_keys .ssh/authorized_keys2'),
-    at('/etc/ssh/keys/%u'),
-    at('%h/k%%/%U'),
-    at('none'),
-    at('/x/%q'),
-    at(''),
-  ]).toEqual([
-    '/home/app/.ssh/authorized_keys',
-    '/etc/ssh/keys/app',
-    '/home/app/k%/1001',
-    undefined,
-    undefined,
-    undefined,
-  ]);
+test('sshd finds the files by its own words', () => {
+  const at = (patterns: string) => keysPaths(patterns, '/home/app', 'app', '1001');
+  expect(at('.ssh/authorized_keys .ssh/authorized_keys2')).toEqual({
+    paths: ['/home/app/.ssh/authorized_keys', '/home/app/.ssh/authorized_keys2'],
+    unknown: false,
+  });
+  expect(at('/etc/ssh/keys/%u %h/k%%/%U').paths).toEqual(['/etc/ssh/keys/app', '/home/app/k%/1001']);
+  expect([at('none'), at('')]).toEqual(Array(2).fill({ paths: [], unknown: false }));
+  expect(at('/x/%q a')).toEqual({ paths: ['/home/app/a'], unknown: true });
 });
 
 async function read(chunks: readonly Uint8Array[]): Promise<Uint8Array[]> {

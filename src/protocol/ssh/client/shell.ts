@@ -2,6 +2,7 @@
  * A dialogue with a remote shell or another interactive program: write, then wait for one of the patterns that may come.
  * For machines that can be driven by nothing else. What was read is never part of an error: it may hold a secret.
  */
+import { codeOf } from '../../../base/errors.ts';
 import { Secret } from '../../../base/secret.ts';
 import { deadline, orAborted } from '../../../base/signals.ts';
 import { SshError } from '../errors.ts';
@@ -13,6 +14,11 @@ export interface Matched<Name extends string> {
   /** What came before the match, since the last one. */
   readonly before: string;
 }
+
+export type Read =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'quiet' }
+  | { readonly kind: 'over' };
 
 export class Shell implements AsyncDisposable {
   #channel: Channel;
@@ -81,6 +87,19 @@ export class Shell implements AsyncDisposable {
         this.#wake = resolve;
       });
       await orAborted(Promise.race([more, closed]), limit.signal);
+    }
+  }
+
+  /** Everything that has come, as soon as something has; `quiet` after `ms` without it, `over` once the other side closed. */
+  async read(ms: number, signal: AbortSignal): Promise<Read> {
+    try {
+      const { match } = await this.waitFor({ anything: /[^]+/ }, ms, signal);
+      return { kind: 'text', text: match[0] };
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'ssh.prompt-timeout') return { kind: 'quiet' };
+      if (code === 'ssh.shell-ended') return { kind: 'over' };
+      throw error;
     }
   }
 

@@ -296,6 +296,21 @@ test('a dialogue waits for what may come, in pieces, and says which it was', asy
   expect(await dialogue.ended(never)).toEqual({ kind: 'status', status: 1 });
 });
 
+test('a dialogue is also read as it comes: text, silence, the end', async () => {
+  const at = scene();
+  const opening = at.client.dialogue('passwd', undefined, never);
+  await at.accept();
+  await using dialogue = await opening;
+  expect(await dialogue.read(1, never)).toEqual({ kind: 'quiet' });
+  const reading = dialogue.read(60_000, never);
+  at.say({ kind: 'data', recipient: 0, data: Buffer.from('New password: ') });
+  expect(await reading).toEqual({ kind: 'text', text: 'New password: ' });
+  at.say({ kind: 'data', recipient: 0, data: Buffer.from('done') });
+  at.exit(0);
+  expect(await dialogue.read(60_000, never)).toEqual({ kind: 'text', text: 'done' });
+  expect(await dialogue.read(60_000, never)).toEqual({ kind: 'over' });
+});
+
 test('whatever a server sends, the client neither throws nor hangs', async () => {
   const number = fc.oneof(fc.integer({ min: 80, max: 100 }), fc.nat(255));
   const small = fc.constantFrom(0, 0, 0, 1, 40, 2 ** 32 - 1);
