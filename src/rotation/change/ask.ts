@@ -86,6 +86,7 @@ export async function verifyCandidates(
     overseer?.current == null
       ? undefined
       : await storedLogin(context, { account: overseer, sigkey: overseer.current }, actor, signal, opened);
+  const via = await viaOf(context, subject.account, actor, signal, opened);
   const answer = await ask(
     context,
     {
@@ -162,12 +163,23 @@ async function loginOf(
   const candidate = await usable(credential, signal);
   if (candidate === undefined) return undefined;
   const login = { user: account.name, credential: candidate };
-  const first = account.viaAccountId === null ? undefined : await accountById(context.db, account.viaAccountId);
-  if (first === undefined) return login;
-  // One step and no more: whoever is gone through logs in himself.
-  if (first.current === null || first.viaAccountId !== null) return undefined;
-  const via = await storedLogin(context, { account: first, sigkey: first.current }, actor, signal, opened);
+  if (account.viaAccountId === null) return login;
+  const via = await viaOf(context, account, actor, signal, opened);
   return via === undefined ? undefined : { ...login, via };
+}
+
+/** Through whom an account logs in; undefined where there is nobody, or nobody who can. */
+async function viaOf(
+  context: Context,
+  account: Account,
+  actor: Actor,
+  signal: AbortSignal,
+  opened: DisposableStack,
+): Promise<Login | undefined> {
+  const first = account.viaAccountId === null ? undefined : await accountById(context.db, account.viaAccountId);
+  // One step and no more: whoever is gone through logs in himself.
+  if (first === undefined || first.current === null || first.viaAccountId !== null) return undefined;
+  return storedLogin(context, { account: first, sigkey: first.current }, actor, signal, opened);
 }
 
 /** A credential as something that can log in; undefined for kinds that cannot. It is open as long as the credential is. */
