@@ -18,7 +18,13 @@ import { addOutcome, addRandomization, addResolution, foldOf } from '../../src/r
 import { foldArrivals } from '../../src/rotation/nodes/arrivals.ts';
 import { assume, identityOf } from '../../src/rotation/nodes/identity.ts';
 import { publish } from '../../src/rotation/nodes/publication.ts';
-import { setListening, subscribe, subscriptionName, untilCopied } from '../../src/rotation/nodes/subscription.ts';
+import {
+  setListening,
+  type Source,
+  subscribe,
+  subscriptionName,
+  untilCopied,
+} from '../../src/rotation/nodes/subscription.ts';
 import type { Decision, OutcomeStatus } from '../../src/rotation/plan/facts.ts';
 import type { Fold } from '../../src/rotation/plan/fold.ts';
 import { accountNamed, createRootKey, declareAccounts, openVault, type Vault } from '../../src/vault/vault.ts';
@@ -62,6 +68,12 @@ export interface Stage extends AsyncDisposable {
   arrived(from: string, to: string): Promise<void>;
   /** Of every pair. */
   quiet(names: readonly string[]): Promise<void>;
+  /** How the server of one node reaches another. */
+  source(name: string): Source;
+  /** Everything that must be the same everywhere: all facts, places and current pointers, and the folds of all accounts. */
+  digest(name: string): Promise<string>;
+  /** Rows that came under a key that was taken by another. */
+  quarantined(name: string): Promise<number>;
 }
 
 export async function nodesStage(names: readonly string[], accounts: readonly string[]): Promise<Stage> {
@@ -139,8 +151,37 @@ export async function nodesStage(names: readonly string[], accounts: readonly st
     quiet: async (all) => {
       for (const from of all) for (const to of all) if (from !== to) await stage.arrived(from, to);
     },
+    source: (name) => ({ name, conninfo: node(name).cluster.conninfo }),
+    digest: async (name) => digestOf(node(name).db),
+    quarantined: async (name) => (await node(name).db.selectFrom('ledger_quarantine').select('id').execute()).length,
   };
   return { ...stage, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function digestOf(db: Db): Promise<string> {
+  const accounts = await db.selectFrom('account').select('id').orderBy('id').execute();
+  const folds = await Promise.all(accounts.map(async ({ id }) => [id, plainly((await foldOf(db, id)).fold)]));
+  const places = await db.selectFrom('ledger_place').selectAll().orderBy('sigkey').execute();
+  const states = await db.selectFrom('ledger_account').selectAll().orderBy('account_id').execute();
+  const current = await db
+    .selectFrom('account_current')
+    .select(['account_id', 'sigkey'])
+    .orderBy('account_id')
+    .execute();
+  const values = await db
+    .selectFrom('credential_version')
+    .innerJoin('credential_dek', 'credential_dek.sigkey', 'credential_version.sigkey')
+    .select(['credential_version.sigkey', 'sealed', 'wrapped', 'history_mac', 'credential_version.node'])
+    .orderBy('credential_version.sigkey')
+    .execute();
+  const hashes = await sql`SELECT encode(fact_hash, 'hex') AS hash FROM (SELECT fact_hash FROM randomization
+    UNION ALL SELECT fact_hash FROM outcome UNION ALL SELECT fact_hash FROM resolution) AS fact ORDER BY 1`.execute(db);
+  return JSON.stringify({ folds, places, states, current, values, hashes: hashes.rows }, null, 1);
+}
+
+/** A fold as plain data; sets and maps in the order of their keys. */
+function plainly(fold: Fold): unknown {
+  return { ...fold, status: [...fold.status].sort(([a], [b]) => (a < b ? -1 : 1)) };
 }
 
 async function makeNode(

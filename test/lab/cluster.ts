@@ -8,7 +8,6 @@ import { once } from 'node:events';
 import { chmod, chown, mkdtempDisposable, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { migrate } from '../../src/db/db.ts';
 import { prepareDatabase } from '../../src/db/embedded.ts';
 import { plainEnv, runWell } from './run.ts';
@@ -31,9 +30,10 @@ const settings = {
   autovacuum: 'off',
 };
 
+const up = 'database system is ready to accept connections';
+
 /** Ends the server when our end of its standard input closes. */
-const watched =
-  'set -m; "$@" & child=$!; { cat >/dev/null; kill -QUIT $child; } & wait $child; kill -- -$! 2>/dev/null';
+const watcher = 'cat >/dev/null; kill -QUIT "$1"';
 
 export interface Cluster extends AsyncDisposable {
   readonly name: string;
@@ -120,18 +120,20 @@ function cluster(name: string, folder: string, owner: Owner): Cluster & { readon
       data,
       ...options.flatMap(([key, value]) => ['-c', `${key}=${value}`]),
     ];
-    const started = spawn('sh', ['-c', watched, 'sh', ...argv], {
-      stdio: ['pipe', 'ignore', 'pipe'],
+    const started = spawn(argv[0] ?? '', argv.slice(1), {
+      stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...plainEnv },
       cwd: '/',
       ...(process.getuid?.() === 0 ? owner : {}),
     });
+    const watching = spawn('sh', ['-c', watcher, 'sh', String(started.pid)], { stdio: ['pipe', 'ignore', 'ignore'] });
+    started.once('exit', () => watching.kill('SIGKILL'));
     server = started;
-    started.stdin?.on('error', () => {});
     const ready = Promise.withResolvers<void>();
-    createInterface({ input: started.stderr as NonNullable<typeof started.stderr> }).on('line', (line) => {
-      log += `${line}\n`;
-      if (line.includes('database system is ready to accept connections')) ready.resolve();
+    started.stderr?.on('data', (bytes: Buffer) => {
+      const from = log.length;
+      log += bytes.toString();
+      if (log.indexOf(up, from - up.length) >= 0) ready.resolve();
     });
     started.once('close', (code) =>
       ready.reject(new Error(`postgres of ${name} ended with ${code}:\n${log.slice(-3000)}`)),
@@ -144,8 +146,7 @@ function cluster(name: string, folder: string, owner: Owner): Cluster & { readon
     if (running === undefined) return;
     server = undefined;
     const ended = once(running, 'close');
-    const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-    process.kill(pid, how === 'fast' ? 'SIGINT' : 'SIGQUIT');
+    running.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
     await ended;
   }
 

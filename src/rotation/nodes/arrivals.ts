@@ -95,7 +95,7 @@ export async function watchArrivals(
     } while (again && !over.aborted);
   }
 
-  if (url === undefined) return { settle: look, [Symbol.asyncDispose]: async () => void (await running) };
+  if (url === undefined) return { settle: look, [Symbol.asyncDispose]: async () => await running };
   const wake = (): void => void look();
   await listen(url, ['ledger'], { onEvent: wake, onReconnected: wake }, context.log, over);
   wake();
