@@ -39,39 +39,67 @@ export async function allFactsHere(
 
 /** The peers that did not answer a question put now. */
 export async function silentPeers(
-  { db, clock }: Pick<Context, 'db' | 'clock'>,
+  context: Pick<Context, 'db' | 'clock'>,
   signal: AbortSignal,
   waitMs: number,
 ): Promise<readonly string[]> {
-  const peers = (await db.selectFrom('node_peer').select('name').orderBy('name').execute()).map((row) => row.name);
-  if (peers.length === 0) return [];
-  const { name } = await db.selectFrom('ledger_node').select('name').executeTakeFirstOrThrow();
+  const { clock } = context;
   const late = clock.now() + waitMs;
+  const question = await putQuestion(context);
+  for (let pause = firstLookMs; ; pause = Math.min(2 * pause, longestLookMs)) {
+    const silent = await question.silent();
+    if (silent.length === 0 || clock.now() >= late) return silent;
+    await clock.sleep(Math.min(pause, Math.max(1, late - clock.now())), signal);
+  }
+}
+
+export interface BarrierQuestion {
+  /** Looks for answers; the peers that have not given theirs. */
+  silent(): Promise<readonly string[]>;
+}
+
+/** Asks every peer there is now: one whose tables are still being copied as soon as they are. */
+export async function putQuestion({ db, clock }: Pick<Context, 'db' | 'clock'>): Promise<BarrierQuestion> {
+  const peers = (await db.selectFrom('node_peer').select('name').orderBy('name').execute()).map((row) => row.name);
+  const { name } = await db.selectFrom('ledger_node').select('name').executeTakeFirstOrThrow();
   const waiting = new Set(peers);
   /** By peer: the question that was put after all its tables had been copied. */
   const asked = new Map<string, Id<'barrier'>>();
-  for (let pause = firstLookMs; ; pause = Math.min(2 * pause, longestLookMs)) {
+
+  async function ask(): Promise<void> {
     const ready: string[] = [];
     for (const peer of waiting)
       if (!asked.has(peer) && (await isCopied(db, subscriptionName(name ?? '', peer)))) ready.push(peer);
-    if (ready.length > 0) {
-      const ask = newId<Id<'barrier'>>(clock.now());
-      await db.insertInto('barrier').values({ ask, kind: 'ask' }).execute();
-      for (const peer of ready) asked.set(peer, ask);
-    }
-    const asks = [...new Set(asked.values())];
-    const answers =
-      asks.length === 0
-        ? []
-        : await db
-            .selectFrom('barrier')
-            .select(['node', 'ask'])
-            .where('ask', 'in', asks)
-            .where('kind', '=', 'answer')
-            .execute();
-    for (const { node, ask } of answers) if (asked.get(siteOf(node)) === ask) waiting.delete(siteOf(node));
-    if (waiting.size === 0) return [];
-    if (clock.now() >= late) return [...waiting];
-    await clock.sleep(Math.min(pause, Math.max(1, late - clock.now())), signal);
+    if (ready.length === 0) return;
+    const question = newId<Id<'barrier'>>(clock.now());
+    await db.insertInto('barrier').values({ ask: question, kind: 'ask' }).execute();
+    for (const peer of ready) asked.set(peer, question);
   }
+  async function silent(): Promise<readonly string[]> {
+    await ask();
+    const questions = [...new Set(asked.values())];
+    if (questions.length > 0) {
+      const answers = await db
+        .selectFrom('barrier')
+        .select(['node', 'ask'])
+        .where('ask', 'in', questions)
+        .where('kind', '=', 'answer')
+        .execute();
+      for (const answer of answers)
+        if (asked.get(siteOf(answer.node)) === answer.ask) waiting.delete(siteOf(answer.node));
+    }
+    return [...waiting];
+  }
+  await ask();
+  return { silent };
+}
+
+const keptMs = 24 * 3_600_000;
+
+/** Forgets questions and answers of yesterday. */
+export async function pruneBarriers({ db, clock }: Pick<Context, 'db' | 'clock'>): Promise<void> {
+  await db
+    .deleteFrom('barrier')
+    .where('at', '<', new Date(clock.now() - keptMs))
+    .execute();
 }

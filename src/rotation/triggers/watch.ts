@@ -10,6 +10,7 @@ import type { Context } from '../context.ts';
 import { rotateAccount } from '../change/engine.ts';
 import { takeLease } from '../ledger/lease.ts';
 import { settlePending } from '../change/pending.ts';
+import { watchArrivals } from '../nodes/arrivals.ts';
 import { plan } from '../plan/next.ts';
 import { questionOf } from '../change/question.ts';
 import { resolveConflicts } from './conflicts.ts';
@@ -57,7 +58,18 @@ export async function watch(context: Context, url: string | undefined, signal: A
       });
     running.set(id, work);
   }
+  // What other nodes said is folded here too, and a conflict that it brings is looked into at once.
+  const arrivals = await watchArrivals(
+    context,
+    url,
+    (id, fold) => {
+      if (fold.conflict !== 'none') resolver.wake();
+      look(id);
+    },
+    over,
+  );
   async function settle(): Promise<void> {
+    await arrivals.settle();
     for (const id of await worthALook(context)) look(id);
     while (running.size > 0) await Promise.all(running.values());
     await resolver.settle();
@@ -83,6 +95,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       end.abort(new Error('rotation was closed'));
+      await arrivals[Symbol.asyncDispose]();
       await Promise.all(running.values());
       await resolver[Symbol.asyncDispose]();
     },
