@@ -7,7 +7,6 @@
  * a new name, and each peer is told to copy us anew. Rows that are there already are dropped as they come.
  */
 import { sql } from 'kysely';
-import { codeOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Db, inTransaction, type Tx } from '../../db/db.ts';
 import { siteOf } from '../plan/site.ts';
@@ -15,6 +14,7 @@ import { assume, identityOf } from './identity.ts';
 import { publish } from './publication.ts';
 import {
   healingName,
+  isUnreached,
   type Source,
   subscribe,
   subscribeToAll,
@@ -23,12 +23,12 @@ import {
   untilCopied,
 } from './subscription.ts';
 
-/** The peer's server did not answer. */
-const notReached = ['08001', '08006', '57P03'];
-
-/** Makes the subscription to one peer anew, with a full copy: for a slot that was lost, or a peer that was set back. */
+/**
+ * Makes the subscription to one peer anew, with a full copy: for a slot that was lost, or a peer that was set back. Throws
+ * and changes nothing if the peer cannot be reached (`isUnreached`).
+ */
 export async function renew(admin: Db, me: string, from: Source, clock: Clock, signal: AbortSignal): Promise<void> {
-  await unsubscribe(admin, subscriptionName(me, from.name));
+  await unsubscribe(admin, subscriptionName(me, from.name), 'keep');
   await subscribe(admin, me, from);
   await untilCopied(admin, subscriptionName(me, from.name), clock, signal);
 }
@@ -37,12 +37,12 @@ export async function renew(admin: Db, me: string, from: Source, clock: Clock, s
 export async function refetch(admin: Db, me: string, from: Source, clock: Clock, signal: AbortSignal): Promise<void> {
   await renew(admin, me, from, clock, signal);
   const healing = healingName(me, from.name);
-  await unsubscribe(admin, healing);
+  await unsubscribe(admin, healing, 'keep');
   try {
     await subscribeToAll(admin, me, from);
     await untilCopied(admin, healing, clock, signal);
   } finally {
-    await unsubscribe(admin, healing);
+    await unsubscribe(admin, healing, 'leave');
   }
 }
 
@@ -74,7 +74,7 @@ export async function heal(
       await refetch(admin, name, source, clock, signal);
       reached.push(source.name);
     } catch (error) {
-      if (!notReached.includes(codeOf(error))) throw error;
+      if (!isUnreached(error)) throw error;
       unreached.push(source.name);
     }
   }

@@ -6,7 +6,7 @@
  * full copy: rows that are here already are dropped one by one as they come, so the copy costs time and nothing else.
  */
 import { sql } from 'kysely';
-import { codeOf } from '../../base/errors.ts';
+import { codeOf, wordsOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Db } from '../../db/db.ts';
 import { allPublication, ownPublication } from './publication.ts';
@@ -45,8 +45,19 @@ export async function subscribeToAll(admin: Db, me: string, from: Source): Promi
 
 async function create(admin: Db, name: string, conninfo: string, publication: string): Promise<void> {
   const full = `${conninfo} application_name=${name}`;
-  await sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
-    WITH (copy_data = true, disable_on_error = false)`.execute(admin);
+  const make = (options: string) =>
+    sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
+      WITH (${sql.raw(options)})`.execute(admin);
+  const whole = 'copy_data = true, disable_on_error = false';
+  try {
+    await make(whole);
+  } catch (error) {
+    if (!/replication slot .* already exists/.test(wordsOf(error))) throw error;
+    // A slot of this name was left behind. A subscription that takes it over and ends takes it along.
+    await make('connect = false');
+    await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
+    await make(whole);
+  }
 }
 
 /** Gives a subscription the present way to its peer. True if it was another one. */
@@ -60,22 +71,33 @@ export async function redirect(admin: Db, name: string, conninfo: string): Promi
   return true;
 }
 
+/** Whether an error says that the peer's server could not be reached at all. */
+export function isUnreached(error: unknown): boolean {
+  return /could not connect to/.test(wordsOf(error)) || ['08001', '57P03'].includes(codeOf(error));
+}
+
 /**
- * Ends a subscription, if it is there. `slotLeft`: the peer's server could not be told, and keeps the slot, and with it
- * its log, until somebody drops it there.
+ * Ends a subscription, if it is there, and its slot with it. Where the peer's server cannot be reached: throws and leaves
+ * all as it was (`keep`), or ends it all the same and says `slotLeft`: that server keeps the slot, and with it its log,
+ * until the slot is dropped there.
  */
-export async function unsubscribe(admin: Db, name: string): Promise<{ readonly slotLeft: boolean }> {
+export async function unsubscribe(
+  admin: Db,
+  name: string,
+  unreached: 'keep' | 'leave',
+): Promise<{ readonly slotLeft: boolean }> {
   if (!(await isThere(admin, name))) return { slotLeft: false };
   try {
     await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
     return { slotLeft: false };
   } catch (error) {
-    // 08006: the peer does not answer; 55006: its worker has the slot still; 42704: the slot is gone.
-    if (!['08006', '55006', '42704', '08001'].includes(codeOf(error))) throw error;
+    if (isUnreached(error) && unreached === 'keep') throw error;
+    // Either nobody answers, or he has no such slot any more.
+    if (codeOf(error) !== '08006') throw error;
     await sql`ALTER SUBSCRIPTION ${sql.id(name)} DISABLE`.execute(admin);
     await sql`ALTER SUBSCRIPTION ${sql.id(name)} SET (slot_name = NONE)`.execute(admin);
     await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
-    return { slotLeft: codeOf(error) !== '42704' };
+    return { slotLeft: isUnreached(error) };
   }
 }
 
