@@ -99,6 +99,7 @@ export const codesOf: Readonly<
     'rotation.not-known-lost',
     'rotation.not-lost',
     'rotation.not-managing',
+    'rotation.not-ready',
     'rotation.not-uncertain',
     'rotation.resolving',
     'rotation.target-administrator',

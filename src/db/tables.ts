@@ -3,6 +3,7 @@ import type { AccessTables } from './tables/access.ts';
 import type { AuditTables } from './tables/audit.ts';
 import type { EstateTables } from './tables/estate.ts';
 import type { IdentityTables } from './tables/identity.ts';
+import type { NodeTables } from './tables/nodes.ts';
 import type { RecordingTables } from './tables/recording.ts';
 import type { RotationTables } from './tables/rotation.ts';
 import type { VaultTables } from './tables/vault.ts';
@@ -13,4 +14,5 @@ export type Tables = AuditTables &
   IdentityTables &
   AccessTables &
   RecordingTables &
-  RotationTables;
+  RotationTables &
+  NodeTables;

@@ -51,6 +51,10 @@ export const rotationErrors = defineErrors({
     meaning: 'the node that manages this account cannot be reached, and the policy allows no other to stand in',
     remedy: 'bring that node back, or allow `localFallback` in the management of the policy',
   },
+  'rotation.not-ready': {
+    meaning: 'the database of this node is older than what other nodes have heard from it',
+    remedy: 'bring it up to date with `sallyport node heal` first',
+  },
   'rotation.not-managing': {
     meaning: 'another node manages this account',
     remedy: 'run the command on the managing node of its policy (`sallyport node status`)',

@@ -4,8 +4,8 @@ import type { AccountId, PolicyId } from '../base/ids.ts';
 /** `here`: all that other nodes had said of the account when they were asked has arrived. `late`: one stayed silent. */
 export type Heard = 'here' | 'waiting' | 'late';
 
-/** Whether this node may change accounts of a policy by itself. */
-export type MayRotate = 'yes' | 'not-managing' | 'managing-down';
+/** Whether this node may change accounts of a policy by itself. `not-ready`: its database was set back, and is not healed yet. */
+export type MayRotate = 'yes' | 'not-managing' | 'managing-down' | 'not-ready';
 
 export interface Peers {
   /** Asks every other node, once for the time `since`, and says how far the answers are. */

@@ -23,7 +23,10 @@ import { nodeName } from './ledger/ledger.ts';
 import type { Trigger } from './plan/next.ts';
 import type { RotationRefusal } from './refusal.ts';
 import type { RotationResult, VerifyResult } from './result.ts';
-import { alone, type Peers } from './peers.ts';
+import { managements } from './management.ts';
+import { peersOf } from './nodes/peers.ts';
+import type { Peers } from './peers.ts';
+import { anyNode } from './plan/management.ts';
 import type { At } from './points.ts';
 import { type BatchEntry, conflictedAccounts, resolveInBatches } from './resolution/batch.ts';
 import { blankAccount, decideValue, type Decided, forceRandomization, setCurrentValue } from './resolution/by-hand.ts';
@@ -82,7 +85,7 @@ export interface RotationOptions {
   readonly rules?: Partial<Rules>;
   /** The folder of the operator's own programs (connector `script`); none unless told. */
   readonly plugins?: string;
-  /** What is to be known of other nodes; alone unless told. */
+  /** What is to be known of other nodes; asked from the database unless told. */
   readonly peers?: Peers;
   /** Told at every point where the process may die; for tests. */
   readonly at?: At;
@@ -181,7 +184,9 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     clock,
     timing: { ...usualTiming, ...options.timing },
     rules: { ...usualRules, ...options.rules },
-    peers: options.peers ?? alone,
+    peers:
+      options.peers ??
+      peersOf({ db, clock }, { managementOf: async (policy) => (await managements(db)).get(policy) ?? anyNode }),
     at: options.at ?? (() => {}),
     run: options.run ?? processRunner(),
     plugins: options.plugins,

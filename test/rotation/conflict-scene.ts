@@ -8,7 +8,7 @@ import { addOutcome, addRandomization } from '../../src/rotation/ledger/ledger.t
 import type { OutcomeStatus } from '../../src/rotation/plan/facts.ts';
 import type { History, RotationOptions } from '../../src/rotation/rotation.ts';
 import type { Account } from '../../src/vault/vault.ts';
-import { nowhere, operator, type RotationRoom, rotationRoom } from './room.ts';
+import { nowhere, operator, type RotationRoom, rotationRoom, speaksForOthers } from './room.ts';
 import { ScriptedTarget } from './target.ts';
 
 const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 600_000 };
@@ -25,6 +25,7 @@ export interface Scene extends AsyncDisposable {
 export async function scene(options: Partial<RotationOptions> = {}): Promise<Scene> {
   const target = new ScriptedTarget(first);
   const room = await rotationRoom({ run: target.run, timing, ...options });
+  await speaksForOthers(room);
   await room.target(nowhere);
   const admin = await room.account({ name: 'root@box', kind: 'password', connector: 'linux-chpasswd' });
   await room.seed(admin, 'root-Value-9');

@@ -4,7 +4,10 @@ import type { AccountId, Id, PolicyId, Sigkey } from '../../base/ids.ts';
 
 export interface LedgerNodeTable {
   only: Generated<boolean>;
+  /** As it stands in the facts: drawn, then `NAME`, then `NAME.2`… */
   id: Generated<string>;
+  name: string | null;
+  state: Generated<'single' | 'member' | 'healing' | 'set-back'>;
 }
 
 export interface RandomizationTable {

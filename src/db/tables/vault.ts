@@ -12,6 +12,7 @@ export interface VaultKekTable {
   version: number;
   sealed: Uint8Array;
   created_at: Generated<Date>;
+  node: Generated<string>;
 }
 
 export interface VaultKeyTable {
@@ -71,12 +72,14 @@ export interface CredentialVersionTable {
   public_key: Uint8Array | null;
   history_mac: Uint8Array;
   created_at: Generated<Date>;
+  node: Generated<string>;
 }
 
 export interface CredentialDekTable {
   sigkey: Sigkey;
   kek_version: number;
   wrapped: Uint8Array;
+  node: Generated<string>;
 }
 
 export interface AccountCurrentTable {

@@ -92,7 +92,7 @@ export async function verifyCandidates(
     {
       connector: subject.verifier.name,
       operation: 'adminverify',
-      task: taskOf(context, subject),
+      task: { ...taskOf(context, subject), ...(via === undefined ? {} : { via }) },
       ...(admin === undefined ? {} : { admin }),
       candidates,
       budget,

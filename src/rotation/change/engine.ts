@@ -207,6 +207,7 @@ const codes = {
   retrying: 'rotation.not-due',
   'not-managing': 'rotation.not-managing',
   'managing-down': 'rotation.managing-down',
+  'not-ready': 'rotation.not-ready',
 } as const satisfies Record<Because, string>;
 
 /** Says why not, in the audit trail too; nothing was done and nothing is lost: the plan asks again. */

@@ -10,6 +10,7 @@ import type { Lease } from '../ledger/lease.ts';
 import { stillLeased } from '../ledger/lease.ts';
 import { addOutcome, foldOf } from '../ledger/ledger.ts';
 import type { RandomizationFact } from '../plan/facts.ts';
+import { siteOf } from '../plan/site.ts';
 import { commit } from '../points.ts';
 import type { RotationResult } from '../result.ts';
 import { fence, find } from './evidence.ts';
@@ -28,7 +29,7 @@ export async function settlePending(
 ): Promise<readonly RotationResult[]> {
   const results: RotationResult[] = [];
   for (const fact of await pendingOf(context, subject)) {
-    if (fact.node !== context.node) continue;
+    if (siteOf(fact.node) !== siteOf(context.node)) continue;
     const { sigkey, parent: old } = fact;
     const hands = handsOf(subject, old);
     await fence(context, subject, { hands, sigkey }, recovery, signal);
@@ -54,7 +55,7 @@ export async function timeOutOthers(context: Context, subject: Subject, lease: L
   const oldest = context.clock.now() - context.timing.leaseMs - graceMs;
   let count = 0;
   for (const { node, sigkey, createdAt } of await pendingOf(context, subject)) {
-    if (node === context.node || createdAt > oldest) continue;
+    if (siteOf(node) === siteOf(context.node) || createdAt > oldest) continue;
     const at = context.clock.now();
     const message = `${node} did not say what became of it`;
     await commit(context, 'time-out of another node', async (tx) => {

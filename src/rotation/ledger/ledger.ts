@@ -1,9 +1,10 @@
 /**
  * The ledger in the database: facts in, the fold out, and the projection of the fold kept in step. Every function that
  * adds a fact also rewrites the account's places and moves the vault's current pointer, in the caller's transaction.
- * INVARIANT: callers hold the account's lease row (`stillLeased`), so projections of one account never race.
+ * INVARIANT: callers that change an account hold its lease row (`stillLeased`); projections of one account never race.
  */
 import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import type { Db, Tx } from '../../db/db.ts';
 import type { Vault } from '../../vault/vault.ts';
@@ -139,13 +140,38 @@ function hashOf(kind: string, row: object): Uint8Array {
     .digest();
 }
 
-/** The projection again, for an account whose facts came from elsewhere. */
-export function reproject(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> {
+/**
+ * Folds an account to which facts came from elsewhere. `waiting`: the account is not declared here yet, or the value that
+ * is current now has not come yet; then nothing was written.
+ */
+export async function reproject(tx: Tx, vault: Vault, account: AccountId): Promise<Fold | 'waiting'> {
+  const declared = await tx.selectFrom('account').select('id').where('id', '=', account).executeTakeFirst();
+  if (declared === undefined) return 'waiting';
+  await alone(tx, account);
+  const { root } = (await foldOf(tx, account)).fold;
+  if (root !== null) {
+    const value = await tx
+      .selectFrom('credential_version')
+      .innerJoin('credential_dek', 'credential_dek.sigkey', 'credential_version.sigkey')
+      .select('credential_version.sigkey')
+      .where('credential_version.sigkey', '=', root)
+      .executeTakeFirst();
+    if (value === undefined) return 'waiting';
+  }
   return project(tx, vault, account);
+}
+
+/**
+ * One projection of an account at a time: facts that arrive are folded without its lease, because a change that is
+ * under way may hold that for minutes.
+ */
+async function alone(tx: Tx, account: AccountId): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`sallyport ledger ${account}`}, 0))`.execute(tx);
 }
 
 /** Rewrites the account's places from its facts and moves the current pointer if the fold says so. */
 async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> {
+  await alone(tx, account);
   const { fold: seen } = await foldOf(tx, account);
   const places = [
     ...seen.history.map((sigkey) => ({ sigkey, place: 'history' as const })),
@@ -172,6 +198,11 @@ async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> 
     .values({ account_id: account, ...state })
     .onConflict((conflict) => conflict.column('account_id').doUpdateSet(state))
     .execute();
-  if (pointer !== seen.root) await vault.setCurrent(tx, account, seen.root);
+  if (pointer !== seen.root) {
+    await vault.setCurrent(tx, account, seen.root);
+    // In a conflict this node goes on believing what it believed last, and the others are told of nothing new.
+    if (seen.conflict === 'none')
+      await tx.insertInto('advance').values({ account_id: account, root: seen.root }).execute();
+  }
   return seen;
 }

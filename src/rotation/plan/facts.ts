@@ -19,7 +19,7 @@ export interface RandomizationFact {
   readonly createdAt: number;
 }
 
-/** What became of it. The last of the node that drew the value counts; another node can only say that it is uncertain. */
+/** What became of it. The last of the site that drew the value counts (`site.ts`); another can only say that it is uncertain. */
 export interface OutcomeFact {
   readonly sigkey: Sigkey;
   readonly node: string;

@@ -5,7 +5,8 @@
  * is in exactly one of `history`, `working` and `workingHistory`. Pure.
  */
 import type { Sigkey } from '../../base/ids.ts';
-import type { Facts, RandomizationFact, ResolutionFact, Status } from './facts.ts';
+import type { Facts, OutcomeFact, RandomizationFact, ResolutionFact, Status } from './facts.ts';
+import { saidAfter, siteOf } from './site.ts';
 
 /** `tree`: two values hang under one parent, or under none that counts. `incomplete`: at least one outcome is unknown. */
 export type Conflict = 'none' | 'incomplete' | 'tree' | 'tree+incomplete';
@@ -94,16 +95,17 @@ export function fold(facts: Facts): Fold {
 /** The status of every randomization; see OutcomeFact for whose word counts. */
 function statuses(facts: Facts, nodes: ReadonlyMap<Sigkey, RandomizationFact>): Map<Sigkey, Status> {
   const status = new Map<Sigkey, Status>();
-  const decidedBy = new Map<Sigkey, number>();
+  const decidedBy = new Map<Sigkey, OutcomeFact>();
   for (const node of nodes.values()) status.set(node.sigkey, 'P');
   for (const outcome of facts.outcomes) {
     const node = nodes.get(outcome.sigkey);
     if (node === undefined) continue;
-    const before = decidedBy.get(outcome.sigkey) ?? -1;
-    if (outcome.node === node.node && outcome.seq > before) {
-      decidedBy.set(outcome.sigkey, outcome.seq);
+    const before = decidedBy.get(outcome.sigkey);
+    const own = siteOf(outcome.node) === siteOf(node.node);
+    if (own && (before === undefined || saidAfter(outcome, before))) {
+      decidedBy.set(outcome.sigkey, outcome);
       status.set(outcome.sigkey, outcome.status);
-    } else if (outcome.node !== node.node && outcome.status === 'U' && before === -1) {
+    } else if (!own && outcome.status === 'U' && before === undefined) {
       status.set(outcome.sigkey, 'U');
     }
   }

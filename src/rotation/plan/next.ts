@@ -60,8 +60,8 @@ export interface Note {
   readonly occurrence: number;
 }
 
-/** Whether this node is the one that changes accounts of the policy. */
-export type Here = 'yes' | 'not-managing' | 'managing-down';
+/** Whether this node is the one that changes accounts of the policy; `not-ready`: its database was set back, and is not healed yet. */
+export type Here = 'yes' | 'not-managing' | 'managing-down' | 'not-ready';
 
 export interface Question {
   readonly account: AccountId;
@@ -94,7 +94,8 @@ export type Because =
   | 'given-up'
   | 'nothing-recorded'
   | 'not-managing'
-  | 'managing-down';
+  | 'managing-down'
+  | 'not-ready';
 
 export type Action =
   | {
@@ -141,7 +142,8 @@ export function plan(question: Question): Action[] {
   if (!settings.enabled) return [nothing('disabled')];
   if (fold.conflict !== 'none' && demanded !== 'reconcile') return [nothing('conflicted')];
   if (!settings.connector) return [nothing('no-connector')];
-  if (here === 'not-managing' || (here === 'managing-down' && !settings.localFallback)) return [nothing(here)];
+  if (here === 'not-managing' || here === 'not-ready' || (here === 'managing-down' && !settings.localFallback))
+    return [nothing(here)];
   if (demanded !== false)
     return [isInUse(question) ? nothing('in-use') : { kind: 'randomize', trigger: demanded, ...marked(question) }];
   return settle([...question.wishes.map((wish) => wished(question, wish)), afterSession(question), planned(question)]);

@@ -9,6 +9,7 @@ import { type Account, accountById, accountsOf, policyById } from '../../vault/v
 import { subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { foldOf, reproject } from '../ledger/ledger.ts';
+import { beliefsOf } from '../nodes/beliefs.ts';
 import type { Status } from '../plan/facts.ts';
 import type { Conflict as Kind } from '../plan/fold.ts';
 import { commit } from '../points.ts';
@@ -156,7 +157,7 @@ export async function treeOf(context: Context, id: AccountId, signal: AbortSigna
       candidate: fold.candidates.includes(fact.sigkey),
       message: messages.get(fact.sigkey) ?? '',
     }));
-  const beliefs = [{ node: context.node, current: fold.root }];
+  const beliefs = await beliefsOf(context.db, context.node, id, fold);
   return { ...entry, current: fold.root, values, beliefs };
 }
 
@@ -180,7 +181,7 @@ export async function discoverConflicts(context: Context, actor: Actor, signal: 
   for (const { id } of accounts) {
     signal.throwIfAborted();
     const fold = await commit(context, 'arrival', (tx) => reproject(tx, context.vault, id));
-    if (fold.conflict !== 'none') found++;
+    if (fold !== 'waiting' && fold.conflict !== 'none') found++;
   }
   const at = new Date(context.clock.now());
   await commit(context, 'attempt', async (tx) => {

@@ -9,6 +9,7 @@ import { type AccountId, parseId, type TargetId } from '../../base/ids.ts';
 import { listen } from '../../db/db.ts';
 import { wishChannel } from '../change/wishes.ts';
 import type { Context } from '../context.ts';
+import { watchArrivals } from '../nodes/arrivals.ts';
 import { choose, type Ready } from '../plan/choose.ts';
 import { act } from './act.ts';
 import { resolveConflicts } from './conflicts.ts';
@@ -20,8 +21,6 @@ const quietMs = 60_000;
 export interface Watch extends AsyncDisposable {
   /** Looks at every account now; resolves when all that came of it is done. */
   settle(): Promise<void>;
-  /** Facts of another node have come for it, or it may be in conflict for another reason. */
-  mayConflict(): void;
 }
 
 /** Starts the loop. It ends with its disposal, which waits for what is running to be called off. */
@@ -84,13 +83,26 @@ export async function watch(context: Context, url: string | undefined, signal: A
     fill();
   }
 
+  const lookSafely = (id: AccountId): void => {
+    lookAt(id).catch((error: unknown) => {
+      if (!over.aborted) context.log.warn({ account: id }, `an account could not be read: ${wordsOf(error)}`);
+    });
+  };
+
+  // What other nodes said is folded here too, and a conflict that it brings is looked into at once.
+  const arrivals = await watchArrivals(
+    context,
+    url,
+    (id, fold) => {
+      if (fold.conflict !== 'none') resolver.wake();
+      lookSafely(id);
+    },
+    over,
+  );
   if (url !== undefined) {
     const onEvent = (_: string, payload: string): void => {
       const id = parseId<AccountId>(payload);
-      if (id === undefined) return;
-      lookAt(id).catch((error: unknown) => {
-        if (!over.aborted) context.log.warn({ account: id }, `an account could not be read: ${wordsOf(error)}`);
-      });
+      if (id !== undefined) lookSafely(id);
     };
     const onReconnected = (): void => lookSoon(true);
     await listen(url, ['hold_released', wishChannel], { onEvent, onReconnected }, context.log, over);
@@ -103,15 +115,16 @@ export async function watch(context: Context, url: string | undefined, signal: A
   };
   return {
     settle: async () => {
+      await arrivals.settle();
       await looking;
       await look(true);
       await idle();
       await resolver.settle();
     },
-    mayConflict: () => resolver.wake(),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       end.abort(new Error('rotation was closed'));
+      await arrivals[Symbol.asyncDispose]();
       await looking;
       await idle();
       await resolver[Symbol.asyncDispose]();

@@ -1,0 +1,78 @@
+/** Tables of several nodes, as kysely sees them. Migrations: `db/migrations/075_nodes.ts`. */
+import type { Generated, GeneratedAlways } from 'kysely';
+import type { AccountId, Id, Sigkey } from '../../base/ids.ts';
+
+export interface LedgerIncarnationTable {
+  id: string;
+  since: Generated<Date>;
+}
+
+export interface LedgerArrivalTable {
+  id: GeneratedAlways<number>;
+  account_id: AccountId | null;
+  sigkey: Sigkey | null;
+  at: Generated<Date>;
+}
+
+export interface LedgerQuarantineTable {
+  id: GeneratedAlways<number>;
+  table_name: string;
+  row: Readonly<Record<string, unknown>>;
+  at: Generated<Date>;
+}
+
+export interface AdvanceTable {
+  node: Generated<string>;
+  node_seq: GeneratedAlways<number>;
+  account_id: AccountId;
+  root: Sigkey | null;
+  at: Generated<Date>;
+}
+
+export interface BarrierTable {
+  node: Generated<string>;
+  node_seq: GeneratedAlways<number>;
+  ask: Id<'barrier'>;
+  kind: 'ask' | 'answer';
+  at: Generated<Date>;
+}
+
+export interface NodePeerTable {
+  name: string;
+  card: Uint8Array;
+  added_at: Generated<Date>;
+  renew: Generated<boolean>;
+}
+
+export interface NodeKnockTable {
+  id: GeneratedAlways<number>;
+  letter: Uint8Array;
+  at: Generated<Date>;
+}
+
+/** A view. */
+export interface LedgerUnfoldedView {
+  account_id: AccountId | null;
+  id: number;
+  at: Date;
+}
+
+/** A view: the account as readers should take it, also while facts that have come are not folded yet. */
+export interface AccountStateView {
+  account_id: AccountId;
+  stale: boolean;
+  conflict: 'none' | 'incomplete' | 'tree' | 'tree+incomplete';
+  busy: boolean;
+}
+
+export type NodeTables = {
+  ledger_incarnation: LedgerIncarnationTable;
+  ledger_arrival: LedgerArrivalTable;
+  ledger_quarantine: LedgerQuarantineTable;
+  advance: AdvanceTable;
+  barrier: BarrierTable;
+  node_peer: NodePeerTable;
+  node_knock: NodeKnockTable;
+  ledger_unfolded: LedgerUnfoldedView;
+  account_state: AccountStateView;
+};

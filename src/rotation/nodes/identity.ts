@@ -1,0 +1,41 @@
+/** Who this node is: its name in facts, the names it had, and whether it may speak just now. */
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/db.ts';
+import { nextIncarnation } from '../plan/site.ts';
+
+/**
+ * `single`: never named. `member`: one of several. `healing`: its own facts are being fetched back. `set-back`: its
+ * database is older than what others have heard from it; it must be healed before it changes anything.
+ */
+export type NodeState = 'single' | 'member' | 'healing' | 'set-back';
+
+export interface Identity {
+  /** As it stands in new facts. */
+  readonly id: string;
+  /** As people call it; null before it was named. */
+  readonly name: string | null;
+  readonly state: NodeState;
+  /** Every name that facts of this node stand under, the present one included. */
+  readonly own: readonly string[];
+}
+
+export async function identityOf(db: Db | Tx): Promise<Identity> {
+  const { id, name, state } = await db
+    .selectFrom('ledger_node')
+    .select(['id', 'name', 'state'])
+    .executeTakeFirstOrThrow();
+  const rows = await db.selectFrom('ledger_incarnation').select('id').orderBy('since').execute();
+  return { id, name, state, own: rows.map((row) => row.id) };
+}
+
+/** Gives the node its name, or after a return from a backup the next of its names. As the owner of the tables. */
+export async function assume(tx: Tx, name: string, seen: Iterable<string>): Promise<string> {
+  const id = nextIncarnation(name, seen);
+  await sql`INSERT INTO ledger_incarnation (id) VALUES (${id}) ON CONFLICT DO NOTHING`.execute(tx);
+  await sql`UPDATE ledger_node SET id = ${id}, name = ${name}, state = 'member'`.execute(tx);
+  return id;
+}
+
+export async function setState(db: Db | Tx, state: NodeState): Promise<void> {
+  await sql`UPDATE ledger_node SET state = ${state}`.execute(db);
+}

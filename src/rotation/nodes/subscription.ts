@@ -1,0 +1,130 @@
+/**
+ * What this node hears: one subscription per peer, to the peer's own facts. Statements here need the database's superuser
+ * (a subscription names a server to connect to) and cannot be part of a transaction.
+ *
+ * A subscription whose past is in doubt (its slot was lost, or one of the two databases was set back) is made anew with a
+ * full copy: rows that are here already are dropped one by one as they come, so the copy costs time and nothing else.
+ */
+import { sql } from 'kysely';
+import { codeOf, wordsOf } from '../../base/errors.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Db } from '../../db/db.ts';
+import { allPublication, ownPublication } from './publication.ts';
+
+/** How the database server itself reaches a peer. No password is in it: it names a file that holds it. */
+export interface Source {
+  readonly name: string;
+  /** Of libpq. */
+  readonly conninfo: string;
+}
+
+/** The name of the subscription, and of its slot on the peer's server. At most 60 of a-z, 0-9 and _. */
+export function subscriptionName(me: string, peer: string): string {
+  return `sallyport_${word(me)}__${word(peer)}`;
+}
+
+/** The subscription that brings back what this node has lost; see `sallyport_all`. */
+export function healingName(me: string, peer: string): string {
+  return `sallyport_h_${word(me)}__${word(peer)}`;
+}
+
+/** Node names have no underscore and no two dashes together, so two names never make one word. */
+function word(name: string): string {
+  return name.replaceAll('-', '_');
+}
+
+/** Begins to hear a peer, from a full copy on. It resolves when the slot is there; `untilCopied` waits for the copy. */
+export async function subscribe(admin: Db, me: string, from: Source): Promise<void> {
+  await create(admin, subscriptionName(me, from.name), from.conninfo, ownPublication);
+}
+
+/** Begins to hear everything that a peer has, whoever said it. */
+export async function subscribeToAll(admin: Db, me: string, from: Source): Promise<void> {
+  await create(admin, healingName(me, from.name), from.conninfo, allPublication);
+}
+
+async function create(admin: Db, name: string, conninfo: string, publication: string): Promise<void> {
+  const full = `${conninfo} application_name=${name}`;
+  const make = (options: string) =>
+    sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
+      WITH (${sql.raw(options)})`.execute(admin);
+  const whole = 'copy_data = true, disable_on_error = false';
+  try {
+    await make(whole);
+  } catch (error) {
+    if (!/replication slot .* already exists/.test(wordsOf(error))) throw error;
+    // A slot of this name was left behind. A subscription that takes it over and ends takes it along.
+    await make('connect = false');
+    await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
+    await make(whole);
+  }
+}
+
+/** Gives a subscription the present way to its peer. True if it was another one. */
+export async function redirect(admin: Db, name: string, conninfo: string): Promise<boolean> {
+  const full = `${conninfo} application_name=${name}`;
+  const { rows } = await sql<{
+    same: boolean;
+  }>`SELECT subconninfo = ${full} AS same FROM pg_subscription WHERE subname = ${name}`.execute(admin);
+  if (rows[0]?.same !== false) return false;
+  await sql`ALTER SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)}`.execute(admin);
+  return true;
+}
+
+/** Whether an error says that the peer's server could not be reached at all. */
+export function isUnreached(error: unknown): boolean {
+  return /could not connect to/.test(wordsOf(error)) || ['08001', '57P03'].includes(codeOf(error));
+}
+
+/**
+ * Ends a subscription, if it is there, and its slot with it. Where the peer's server cannot be reached: throws and leaves
+ * all as it was (`keep`), or ends it all the same and says `slotLeft`: that server keeps the slot, and with it its log,
+ * until the slot is dropped there.
+ */
+export async function unsubscribe(
+  admin: Db,
+  name: string,
+  unreached: 'keep' | 'leave',
+): Promise<{ readonly slotLeft: boolean }> {
+  if (!(await isThere(admin, name))) return { slotLeft: false };
+  try {
+    await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
+    return { slotLeft: false };
+  } catch (error) {
+    if (isUnreached(error) && unreached === 'keep') throw error;
+    // Either nobody answers, or he has no such slot any more.
+    if (codeOf(error) !== '08006') throw error;
+    await sql`ALTER SUBSCRIPTION ${sql.id(name)} DISABLE`.execute(admin);
+    await sql`ALTER SUBSCRIPTION ${sql.id(name)} SET (slot_name = NONE)`.execute(admin);
+    await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
+    return { slotLeft: isUnreached(error) };
+  }
+}
+
+export async function isThere(admin: Db, name: string): Promise<boolean> {
+  const { rows } = await sql`SELECT FROM pg_subscription WHERE subname = ${name}`.execute(admin);
+  return rows.length > 0;
+}
+
+/** Holds what a peer sends on his side, or lets it come again. Nothing is lost meanwhile. */
+export async function setListening(admin: Db, name: string, on: boolean): Promise<void> {
+  await sql`ALTER SUBSCRIPTION ${sql.id(name)} ${on ? sql`ENABLE` : sql`DISABLE`}`.execute(admin);
+}
+
+/** Whether every table of a subscription has been copied, so that facts come in the order in which they were committed. */
+export async function isCopied(db: Db, name: string): Promise<boolean> {
+  const { rows } = await sql<{ tables: number; ready: number }>`
+    SELECT count(*) AS tables, count(*) FILTER (WHERE rel.srsubstate = 'r') AS ready
+    FROM pg_subscription sub JOIN pg_subscription_rel rel ON rel.srsubid = sub.oid WHERE sub.subname = ${name}`.execute(
+    db,
+  );
+  const found = rows[0];
+  return found !== undefined && found.tables > 0 && found.tables === found.ready;
+}
+
+const lookAgainMs = 50;
+
+/** Resolves when the copy is complete; rejects with the signal's reason. */
+export async function untilCopied(db: Db, name: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!(await isCopied(db, name))) await clock.sleep(lookAgainMs, signal);
+}

@@ -1,0 +1,142 @@
+/**
+ * Nodes that are parted, go on by themselves, and meet again: 200 changes on each side, and afterwards all fold to the
+ * same bytes (B-13). And the question before a decision: is everything here that the others know? (B-17)
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import type { AccountId, Sigkey } from '../../src/base/ids.ts';
+import { allFactsHere } from '../../src/rotation/nodes/barrier.ts';
+import { never, nodesStage, type Node, type Stage } from './nodes-stage.ts';
+
+const labels = Array.from({ length: 12 }, (_, n) => `a${n}`);
+let stage: Stage;
+let paris: Node;
+let oslo: Node;
+let accounts: readonly AccountId[];
+
+beforeAll(async () => {
+  stage = await nodesStage(['paris', 'oslo', 'lima'], labels);
+  [paris, oslo] = [stage.node('paris'), stage.node('oslo')];
+  accounts = await Promise.all(labels.map((label) => paris.account(label)));
+  await stage.linkAll(['paris', 'oslo']);
+});
+afterAll(async () => await stage?.[Symbol.asyncDispose]());
+
+/** The same numbers for the same seed (mulberry32). */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+/** So many changes by one node, as its own fold lets it: outcomes of every kind, and decisions where there is a conflict. */
+async function work(node: Node, count: number, seed: number): Promise<void> {
+  const draw = numbers(seed);
+  for (let done = 0; done < count; done++) {
+    const account = accounts[draw(accounts.length)] as AccountId;
+    const fold = await node.fold(account);
+    const pending = fold.working.find((sigkey) => fold.status.get(sigkey) === 'P');
+    if (pending !== undefined) await node.conclude(account, pending, draw(2) === 0 ? 'C' : 'U');
+    else if (fold.conflict !== 'none') {
+      const root = fold.candidates[draw(fold.candidates.length)] ?? null;
+      await node.decide(account, { kind: 'root', root, seen: [...fold.status.keys()] });
+    } else {
+      const sigkey = await node.write(account, fold.root);
+      const [status] = (['C', 'C', 'C', 'C', 'F', 'U', undefined] as const).slice(draw(7));
+      if (status !== undefined) await node.conclude(account, sigkey, status);
+    }
+  }
+}
+
+test('200 changes on each side of a cut line, and when it is whole again both nodes are equal to the last byte', async () => {
+  await work(paris, 30, 1);
+  await stage.quiet(['paris', 'oslo']);
+  await stage.wire('paris', 'oslo', false);
+  await stage.wire('oslo', 'paris', false);
+  await Promise.all([work(paris, 200, 2), work(oslo, 200, 3)]);
+  expect(await stage.digest('oslo')).not.toBe(await stage.digest('paris'));
+  await stage.wire('paris', 'oslo', true);
+  await stage.wire('oslo', 'paris', true);
+  await stage.quiet(['paris', 'oslo']);
+  const digest = await stage.digest('paris');
+  expect(await stage.digest('oslo')).toBe(digest);
+  expect(await stage.quarantined('paris')).toBe(0);
+  expect(await stage.quarantined('oslo')).toBe(0);
+  // Both worked on the same accounts without knowing of each other: that is flagged, and nothing is lost.
+  const folds = await Promise.all(accounts.map((account) => oslo.fold(account)));
+  expect(folds.filter((fold) => fold.conflict.startsWith('tree')).length).toBeGreaterThan(3);
+  for (const { history, working, workingHistory, status } of folds)
+    expect(history.length + working.length + workingHistory.length).toBe(status.size);
+}, 120_000);
+
+test('a third node joins, hears each fact from the node that said it, and is equal too', async () => {
+  await stage.open('lima');
+  for (const peer of ['paris', 'oslo']) {
+    await stage.link(peer, 'lima');
+    await stage.link('lima', peer);
+  }
+  const all = ['paris', 'oslo', 'lima'];
+  await stage.quiet(all);
+  const digest = await stage.digest('paris');
+  for (const name of all) expect(await stage.digest(name)).toBe(digest);
+  expect(await stage.quarantined('lima')).toBe(0);
+});
+
+test('a child that arrives before its parent is a conflict that waits, and falls into place', async () => {
+  const lima = stage.node('lima');
+  const account = accounts[0] as AccountId;
+  const before = await paris.fold(account);
+  await paris.decide(account, { kind: 'root', root: before.candidates[0] ?? null, seen: [...before.status.keys()] });
+  await stage.quiet(['paris', 'oslo', 'lima']);
+  await stage.wire('paris', 'lima', false);
+  const parent = await paris.rotate(account, (await paris.fold(account)).root);
+  await stage.arrived('paris', 'oslo');
+  const child = await oslo.rotate(account, parent);
+  await stage.arrived('oslo', 'lima');
+  expect(await lima.fold(account)).toMatchObject({ conflict: 'tree', missing: [parent] });
+  await stage.wire('paris', 'lima', true);
+  await stage.arrived('paris', 'lima');
+  expect(await lima.fold(account)).toMatchObject({ conflict: 'none', missing: [], root: child });
+});
+
+test('before a decision everything is here that the others knew when they were asked', async () => {
+  const account = accounts[1] as AccountId;
+  const need = { db: oslo.db, clock: systemClock };
+  const settled = await paris.fold(account);
+  await paris.decide(account, { kind: 'root', root: settled.candidates[0] ?? null, seen: [...settled.status.keys()] });
+  for (const peer of ['paris', 'lima']) await register(oslo, peer);
+  await stage.wire('paris', 'oslo', false);
+  const told: Sigkey[] = [];
+  for (let n = 0; n < 20; n++) told.push(await paris.rotate(account, (await paris.fold(account)).root));
+  const asking = allFactsHere(need, account, never);
+  await stage.wire('paris', 'oslo', true);
+  expect(await asking).toBe('yes');
+  // Nobody waited for anything else.
+  expect((await oslo.fold(account)).root).toBe(told.at(-1));
+});
+
+test('a node that does not answer in time is named, and nothing is decided', async () => {
+  const account = accounts[2] as AccountId;
+  const need = { db: oslo.db, clock: systemClock };
+  await stage.wire('lima', 'oslo', false);
+  expect(await allFactsHere(need, account, never, 300)).toEqual({ missing: ['lima'] });
+  await stage.node('lima').cluster.stop('immediate');
+  expect(await allFactsHere(need, account, never, 300)).toEqual({ missing: ['lima'] });
+  await stage.node('lima').cluster.start();
+  await stage.wire('lima', 'oslo', true);
+  expect(await allFactsHere(need, account, never, 60_000)).toBe('yes');
+  // One node alone has everything.
+  await oslo.admin.deleteFrom('node_peer').execute();
+  expect(await allFactsHere(need, account, never, 0)).toBe('yes');
+});
+
+async function register(node: Node, peer: string): Promise<void> {
+  await node.admin
+    .insertInto('node_peer')
+    .values({ name: peer, card: Buffer.from('card') })
+    .execute();
+}
