@@ -66,5 +66,8 @@ export function scheduleOf(
 
 function windowOf({ weekdays, ...times }: NonNullable<Static<typeof ScheduleShape>['window']>): Schedule['window'] {
   if (weekdays === undefined) return times;
-  return { ...times, weekdays: [...new Set(weekdays.map((name) => weekdayNames.indexOf(name) + 1))].sort() };
+  return {
+    ...times,
+    weekdays: [...new Set(weekdays.map((name) => weekdayNames.indexOf(name) + 1))].toSorted((a, b) => a - b),
+  };
 }

@@ -130,7 +130,11 @@ async function remove(tx: Tx, name: string, actor: Actor): Promise<void> {
 /** Each field as text, in the words of the estate file; to compare, and for the audit trail. */
 function textual(schedule: Schedule): Record<string, string> {
   const { name: _, window, ...fields } = schedule;
-  const spelled = window && { start: window.start, end: window.end, weekdays: window.weekdays?.toSorted() };
+  const spelled = window && {
+    start: window.start,
+    end: window.end,
+    weekdays: window.weekdays?.toSorted((a, b) => a - b),
+  };
   return Object.fromEntries(
     Object.entries({ ...fields, window: spelled }).map(([key, at]) => [key, JSON.stringify(at)]),
   );

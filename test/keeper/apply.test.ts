@@ -24,6 +24,15 @@ beforeAll(async () => {
   text = `
 policies:
   - { name: Short, copyOf: Standard, rules: { length: { min: 16, max: 20 } } }
+schedules:
+  - name: nights
+    cron: '0 3 * * 0'
+    zone: Europe/Berlin
+    window: { start: '22:00', end: '04:00', weekdays: [sun, sat] }
+  - { name: monthly, every: { days: 30 }, jitterMinutes: 60 }
+management:
+  - { policy: Short, schedule: nights, localFallback: false }
+  - { policy: Standard, schedule: monthly, rotateOnCheckout: or-deny }
 groups:
   - { name: admins, description: those who may everything }
 users:
@@ -73,7 +82,7 @@ async function count(): Promise<number[]> {
 
 test('a dry run tells the truth and leaves nothing', async () => {
   const { changes } = await applyEstate(base.db, readEstate(text), { ...keep, dryRun: true });
-  expect(changes).toHaveLength(12);
+  expect(changes).toHaveLength(16);
   expect(changes.every(({ change }) => change === 'created')).toBe(true);
   expect(await count()).toEqual([0, 0, 0, 0]);
   expect(await tail(base.db, { after: 0, limit: 10 })).toEqual([]);
@@ -83,7 +92,7 @@ test('it is applied once; the second time nothing changes and nothing is audited
   await applyEstate(base.db, readEstate(text), keep);
   expect(await count()).toEqual([2, 2, 3, 2]);
   const events = await tail(base.db, { after: 0, limit: 1000 });
-  expect(events.at(-1)).toMatchObject({ type: 'estate.applied', details: { created: 12, changed: 0, removed: 0 } });
+  expect(events.at(-1)).toMatchObject({ type: 'estate.applied', details: { created: 16, changed: 0, removed: 0 } });
   const again = await applyEstate(base.db, readEstate(text), keep);
   expect(again.changes.filter(({ change }) => change !== 'same')).toEqual([]);
   expect(again.unmentioned).toEqual([]);
@@ -132,6 +141,23 @@ test('what the file does not mention is reported, and removed only when told to 
       ({ change }) => change === 'same',
     ),
   ).toBe(true);
+});
+
+test('schedules and managements drift, change and go like everything else, and no schedule that is in use', async () => {
+  const lines = text.split('\n').filter((line) => !line.includes('monthly'));
+  const less = lines.join('\n').replace('0 3 * * 0', '0 2 * * 0');
+  const dry = await applyEstate(base.db, readEstate(less), { ...keep, dryRun: true });
+  expect(dry.unmentioned).toEqual(expect.arrayContaining(['schedule monthly', 'management Standard']));
+  expect(dry.changes).toContainEqual({ object: 'schedule', name: 'nights', change: 'changed', fields: ['cron'] });
+  const pruned = await applyEstate(base.db, readEstate(less), { ...keep, dryRun: true, prune: true });
+  expect(pruned.changes.filter(({ change }) => change === 'removed')).toEqual([
+    { object: 'management', name: 'Standard', change: 'removed' },
+    { object: 'schedule', name: 'monthly', change: 'removed' },
+  ]);
+  const named = text.replace(/ {2}- \{ name: monthly.*\n/, '');
+  await expect(applyEstate(base.db, readEstate(named), { ...keep, prune: true })).rejects.toMatchObject({
+    code: 'rotation.schedule-in-use',
+  });
 });
 
 test('nobody prunes the last administrator away', async () => {
@@ -197,6 +223,54 @@ test.each<readonly [string, string, string, RegExp]>([
       .join('')}`,
     'keeper.estate-invalid',
     /alias/,
+  ],
+  [
+    'a zone that there is not',
+    'schedules:\n  - name: s\n    every: { days: 30 }\n    zone: Mars/Olympus\n',
+    'keeper.estate-invalid',
+    /line 4, schedules\[0\]\.zone: there is no time zone Mars\/Olympus/,
+  ],
+  [
+    'a cron expression that is none',
+    'schedules:\n  - name: s\n    zone: UTC\n    cron: 0 25 * * *\n',
+    'keeper.estate-invalid',
+    /line 4, schedules\[0\]\.cron: .*hour: 25/,
+  ],
+  [
+    'a cron expression without a zone',
+    'schedules:\n  - name: s\n    cron: 0 3 * * 0\n',
+    'keeper.estate-invalid',
+    /line 3, schedules\[0\]\.cron: a cron expression needs a zone/,
+  ],
+  [
+    'a window of no length',
+    'schedules:\n  - name: s\n    every: { days: 1 }\n    zone: UTC\n    window:\n      start: "02:00"\n      end: "02:00"\n',
+    'keeper.estate-invalid',
+    /line 7, schedules\[0\]\.window\.end: a window of no length/,
+  ],
+  [
+    'a window without a zone',
+    'schedules:\n  - name: s\n    every: { days: 1 }\n    window: { start: "02:00", end: "03:00" }\n',
+    'keeper.estate-invalid',
+    /line 4, schedules\[0\]\.window: a window needs a zone/,
+  ],
+  [
+    'an interval and a cron expression',
+    'schedules:\n  - { name: s, zone: UTC, cron: 0 3 * * *, every: { days: 1 } }\n',
+    'keeper.estate-invalid',
+    /line 2, schedules\[0\]: every or cron, and not both/,
+  ],
+  [
+    'a policy that is managed twice',
+    'management:\n  - policy: a\n  - policy: a\n',
+    'keeper.estate-invalid',
+    /line 3, management\[1\]\.policy: declared twice/,
+  ],
+  [
+    'a way of checking out that there is not',
+    'management:\n  - { policy: a, rotateOnCheckout: maybe }\n',
+    'keeper.estate-invalid',
+    /line 2, management\[0\]\.rotateOnCheckout/,
   ],
   ['no YAML', 'users: [\n', 'keeper.estate-invalid', /./],
   ['a password', 'users:\n  - name: alice\n    password: hunter2\n', 'keeper.estate-secret', /line 3, key password/],
