@@ -146,6 +146,10 @@ test('who is due is found in one look: by age, by schedule, and nobody without a
   await within((tx) => declareManagement(tx, [{ policy: 'Standard', schedule: 'monthly' }], keep));
   expect(await due(29)).toEqual([]);
   expect(await due(31)).toEqual([app.id]);
+  await declare([{ ...monthly, zone: 'UTC', window: { start: '02:00', end: '03:00' } }]);
+  const midnight = Math.floor(Date.now() / day) * day + 33 * day;
+  expect(await dueAccounts(db, midnight + day / 2)).toEqual([]);
+  expect(await dueAccounts(db, midnight + 2.5 * 3_600_000)).toMatchObject([{ account: app.id }]);
 });
 
 test('a note is said once, and counts as long as the value is the same', async () => {

@@ -6,8 +6,8 @@
  * begins in the next. Of all that was missed only the latest occurrence counts. Pure.
  */
 import { zoneOffset } from '../../base/zones.ts';
-import { occurrences, type Schedule } from './schedule.ts';
-import { always, type Opening, openingFrom } from './window.ts';
+import { dayMs, occurrences, type Schedule } from './schedule.ts';
+import { always, never, type Opening, openingFrom, type Window } from './window.ts';
 
 export type PlannedTrigger = 'scheduled' | 'age';
 
@@ -78,16 +78,27 @@ export function opensAfter(schedule: Schedule | null, instant: number): number {
   return Math.max(instant, openingOf(schedule, instant).from);
 }
 
-/** The last answer for each schedule: until it ends, it is the same for all of its accounts. */
-const known = new WeakMap<Schedule, { readonly asked: number; readonly opening: Opening }>();
+/** The openings of each schedule by day of UTC: the same for all of its accounts, and thousands may ask. */
+const known = new WeakMap<Schedule, Map<number, readonly Opening[]>>();
 
 function openingOf(schedule: Schedule | null, instant: number): Opening {
   if (schedule === null || schedule.window === null) return always;
-  const before = known.get(schedule);
-  if (before !== undefined && before.asked <= instant && instant < before.opening.to) return before.opening;
-  const opening = openingFrom(schedule.window, instant, zoneOffset(schedule.zone ?? 'UTC'));
-  known.set(schedule, { asked: instant, opening });
-  return opening;
+  if (!Number.isFinite(instant)) return never;
+  const days = known.get(schedule) ?? new Map<number, readonly Opening[]>();
+  known.set(schedule, days);
+  const today = Math.floor(instant / dayMs);
+  const openings = days.get(today) ?? openingsThrough(schedule.window, schedule.zone, today * dayMs);
+  days.set(today, openings);
+  return openings.find(({ to }) => to > instant) ?? never;
+}
+
+/** Those that an instant of the day can be in, or have before it as the next. */
+function openingsThrough(window: Window, zone: string | null, begin: number): Opening[] {
+  const offsetAt = zoneOffset(zone ?? 'UTC');
+  const found = [openingFrom(window, begin, offsetAt)];
+  for (let last = found[0]; last !== undefined && last.to < begin + dayMs; last = found.at(-1))
+    found.push(openingFrom(window, last.to, offsetAt));
+  return found;
 }
 
 /** The account's own place in an opening: always the same one, within the jitter and before the end. */

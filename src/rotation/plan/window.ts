@@ -28,13 +28,14 @@ const day = 24 * 60 * minute;
 
 /** Without a window there is one opening, and it is always. */
 export const always: Opening = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
-const never: Opening = { from: Number.POSITIVE_INFINITY, to: Number.POSITIVE_INFINITY };
+/** What a window that names no day would have. */
+export const never: Opening = { from: Number.POSITIVE_INFINITY, to: Number.POSITIVE_INFINITY };
 
 /** The opening that `instant` is in, or the next one. */
 export function openingFrom(window: Window, instant: number, offsetAt: OffsetAt): Opening {
   const today = Math.floor((instant + offsetAt(instant)) / day);
   // Yesterday's may go over midnight; a weekday comes back within a week, and where clocks leap over a day, in two.
-  for (let at = today - 2; at < today + 16; at++) {
+  for (let at = today - 1; at < today + 16; at++) {
     if (window.weekdays?.includes(weekdayOf(at)) === false) continue;
     const found = openingsOf(window, at, offsetAt).find((opening) => opening.to > instant);
     if (found !== undefined) return found;
