@@ -63,8 +63,18 @@ function view<A extends TSchema, B extends TSchema, P extends TSchema = TSchema>
   return { right, changes: false, ask, answer, ...(parts === undefined ? {} : { parts }) };
 }
 
-function change<A extends TSchema, B extends TSchema>(right: Right, ask: A, answer: B): Route<A, B> {
-  return { right, changes: true, ask, answer };
+function change<A extends TSchema, B extends TSchema, P extends TSchema = TSchema>(
+  right: Right,
+  ask: A,
+  answer: B,
+  parts?: P,
+): Route<A, B, P> {
+  return { right, changes: true, ask, answer, ...(parts === undefined ? {} : { parts }) };
+}
+
+/** The same, on the operators' own socket only. */
+function local<A extends TSchema, B extends TSchema>(route: Route<A, B>): Route<A, B> {
+  return { ...route, local: true };
 }
 
 const nothing = Type.Object({}, { additionalProperties: false });
@@ -188,23 +198,20 @@ export const routes = {
   /** Sets a new value by the reconcile account, after every known one was refused. */
   'rotation.reconcile': change('rotation.run', byAccount, Verdict),
   /** Many accounts, a few at a time; each is told as soon as it is done. `of` names what they have in common. */
-  'rotation.bulk': {
-    ...change(
-      'rotation.run',
-      Type.Object(
-        {
-          what: Type.Enum(['rotate', 'verify', 'reconcile']),
-          accounts: Type.Array(Text, { maxItems: 100_000 }),
-          policy: Type.Optional(Text),
-          target: Type.Optional(Text),
-          event: Type.Optional(Text),
-        },
-        { additionalProperties: false },
-      ),
-      Type.Object({ done: Type.Integer(), failed: Type.Integer(), refused: Type.Integer() }),
+  'rotation.bulk': change(
+    'rotation.run',
+    Type.Object(
+      {
+        what: Type.Enum(['rotate', 'verify', 'reconcile']),
+        accounts: Type.Array(Text, { maxItems: 100_000 }),
+        policy: Type.Optional(Text),
+        target: Type.Optional(Text),
+      },
+      { additionalProperties: false },
     ),
-    parts: Verdict,
-  },
+    Type.Object({ done: Type.Integer(), failed: Type.Integer(), refused: Type.Integer() }),
+    Verdict,
+  ),
   'connector.list': view('rotation.view', nothing, Type.Object({ connectors: Type.Array(Connector) })),
   'conflict.list': view(
     'rotation.view',
@@ -213,14 +220,12 @@ export const routes = {
   ),
   'conflict.show': view('rotation.view', byAccount, Tree),
   /** Automatic resolution now, of the named accounts or of all; each is told as soon as it is done. */
-  'conflict.resolve': {
-    ...change(
-      'rotation.run',
-      Type.Object({ accounts: Type.Array(Text, { maxItems: 100_000 }) }, { additionalProperties: false }),
-      Type.Object({ resolved: Type.Integer(), left: Type.Integer() }),
-    ),
-    parts: Verdict,
-  },
+  'conflict.resolve': change(
+    'rotation.run',
+    Type.Object({ accounts: Type.Array(Text, { maxItems: 100_000 }) }, { additionalProperties: false }),
+    Type.Object({ resolved: Type.Integer(), left: Type.Integer() }),
+    Verdict,
+  ),
   'conflict.force': change('conflict.decide', byAccount, Verdict),
   'conflict.decide': change(
     'conflict.decide',
@@ -231,7 +236,7 @@ export const routes = {
     Decided,
   ),
   /** One account, no checks, on this machine only. */
-  'conflict.blank': { ...change('conflict.decide', byAccount, Decided), local: true },
+  'conflict.blank': local(change('conflict.decide', byAccount, Decided)),
   'conflict.discover': change(
     'rotation.run',
     nothing,
