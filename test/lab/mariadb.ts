@@ -16,6 +16,8 @@ export interface MariadbServer extends AsyncDisposable {
   readonly serverName: string;
   /** The authority that signed it, as PEM. */
   readonly ca: string;
+  /** Everything of it lies here. */
+  readonly folder: string;
   /** As root, over the unix socket, where no password is asked for. One statement. */
   readonly query: (text: string) => Promise<readonly Record<string, unknown>[]>;
   /** A connection of its own, of the same kind. */
@@ -74,6 +76,7 @@ export async function startMariadb(settings: readonly string[] = []): Promise<Ma
     port,
     serverName: certificateName,
     ca: certificate.authority,
+    folder,
     query: async (text) => {
       const [rows] = await root.query(text);
       return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
