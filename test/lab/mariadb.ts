@@ -23,7 +23,7 @@ export interface MariadbServer extends AsyncDisposable {
   /** A connection of its own, of the same kind. */
   readonly connect: () => Promise<mysql.Connection>;
   /** Everything that it wrote: its logs, its binary log as it is and as mysqlbinlog shows it. */
-  readonly logs: () => Promise<Readonly<Record<string, string>>>;
+  readonly logs: () => Promise<Readonly<Record<string, Buffer>>>;
 }
 
 export async function startMariadb(settings: readonly string[] = []): Promise<MariadbServer> {
@@ -84,12 +84,12 @@ export async function startMariadb(settings: readonly string[] = []): Promise<Ma
     connect,
     logs: async () => {
       await root.query('FLUSH LOGS');
-      const all: Record<string, string> = { 'error log': server.words() };
+      const all: Record<string, Buffer> = { 'error log': Buffer.from(server.words()) };
       for (const name of await readdir(logs)) {
         const file = join(logs, name);
-        all[name] = (await readFile(file)).toString('latin1');
+        all[name] = await readFile(file);
         if (/^binlog\.\d+$/.test(name))
-          all[`mysqlbinlog ${name}`] = (await runWell(['mariadb-binlog', '-vv', file])).stdout;
+          all[`mysqlbinlog ${name}`] = (await runWell(['mariadb-binlog', '-vv', file])).output;
       }
       return all;
     },

@@ -91,6 +91,7 @@ function plainOptions(place: Place, secret: Secret): ConnectionOptions {
     disableEval: true,
     supportBigNumbers: true,
     bigNumberStrings: true,
+    jsonStrings: true,
     ...(ssl === undefined ? {} : { ssl: { ...(ssl as object), verifyIdentity: true } }),
     authPlugins: {
       client_ed25519: () => (nonce) => ed25519Proof(secret, nonce.subarray(0, 32)),

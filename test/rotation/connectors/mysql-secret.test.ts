@@ -35,11 +35,11 @@ describe('ed25519', () => {
   });
 
   test('is Ed25519 as in the first tests of RFC 8032', () => {
-    const [seed = new Uint8Array(0), key = '', signature = ''] = [
+    const [seed, key, signature] = [
       new Uint8Array(Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex')),
       'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a',
       'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b',
-    ];
+    ] as const;
     expect(Buffer.from(publicKeyOf(seed, sha512)).toString('hex')).toBe(key);
     expect(Buffer.from(sign(seed, new Uint8Array(0), sha512)).toString('hex')).toBe(signature);
   });
