@@ -57,6 +57,7 @@ export async function startMariadb(settings: readonly string[] = []): Promise<Ma
     '--long-query-time=0',
     `--slow-query-log-file=${join(logs, 'slow.log')}`,
     '--performance-schema',
+    '--performance-schema-consumer-events-statements-current=ON',
     '--performance-schema-consumer-events-statements-history-long=ON',
     '--plugin-load-add=auth_ed25519',
     ...small,
