@@ -1,8 +1,11 @@
 /** The mysql connector and accounts of one user on several hosts: each is an account with a password of its own. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MariadbServer } from '../lab/mariadb.ts';
+import { never, operator, rotationRoom } from '../rotation/room.ts';
+import { inTransaction } from '../../src/db/db.ts';
+import { declareTargets } from '../../src/estate/estate.ts';
 import { password } from '../rotation/connectors/machine.ts';
-import { drawn, login, manager, roomOf, startAccounts } from '../rotation/connectors/mariadb.ts';
+import { drawn, login, manager, connector, roomOf, startAccounts } from '../rotation/connectors/mariadb.ts';
 
 const { candidates, change, precheck, undo, verify, work } = roomOf(() => server);
 
@@ -43,6 +46,36 @@ describe('mysql, hosts', () => {
       ]);
     },
   );
+
+  test('the engine rotates an account behind another one, proves it by what is stored, and calls it in step', async () => {
+    await server.query(`CREATE USER 'root2'@'localhost' IDENTIFIED BY 'Root2.Pass-1'`);
+    await server.query(`GRANT ALL ON *.* TO 'root2'@'localhost'`);
+    await server.query(`ALTER USER 'app'@'%' IDENTIFIED BY 'Before.Pass-1'`);
+    await server.query(`CREATE USER 'app'@'localhost' IDENTIFIED BY 'Before.Pass-1'`);
+    await using _ = undo(`DROP USER 'app'@'localhost'`);
+    await using room = await rotationRoom();
+    const tls = { serverName: server.serverName, ca: server.ca };
+    const services = [{ name: 'mysql', protocol: 'mysql', port: server.port, settings: { tls } } as const];
+    const box = { name: 'box', platform: 'linux', address: server.address, services } as const;
+    const by = { actor: operator, prune: false };
+    await inTransaction(room.vault.base.db, (tx) => declareTargets(tx, [box], by));
+    const admin = await room.account({ name: 'root2@localhost@box', kind: 'password', policy: 'Standard', connector });
+    await room.seed(admin, 'Root2.Pass-1');
+    const account = await room.account({
+      name: 'app@%@box',
+      kind: 'password',
+      policy: 'Standard',
+      connector,
+      admin: 'root2@localhost@box',
+    });
+    await room.seed(account, 'Before.Pass-1');
+    expect(await room.rotation.rotate(account.id, 'on-demand', operator, never)).toMatchObject({ status: 'confirmed' });
+    const now = password(await room.value(account));
+    const near = login('root2@localhost', 'Root2.Pass-1');
+    expect(await candidates('app@%', [now], near)).toMatchObject([{ answer: 'accepted', how: 'stored' }]);
+    expect((await verify('app@%', now)).outcome).not.toBe('accepted');
+    expect(await room.rotation.verify(account.id, operator, never)).toMatchObject({ answer: 'accepted' });
+  });
 
   test('an account for another host than ours is unverifiable here, and what is stored proves it', async () => {
     await server.query(`CREATE USER 'far'@'192.0.2.%' IDENTIFIED BY 'Far.Pass-1'`);

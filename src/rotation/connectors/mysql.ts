@@ -5,7 +5,7 @@
  */
 import { tryWithin } from './budget.ts';
 import type { Connector, Login, Task, VerifyAnswer } from './connector.ts';
-import { change, fence, precheck } from './mysql-change.ts';
+import { change, faultOfValue, fence, precheck } from './mysql-change.ts';
 import { faultOfMysql, type MysqlFault, openMysql, textOf } from './mysql-client.ts';
 import { allHosts } from './mysql-rows.ts';
 import { storedVerdicts } from './mysql-stored.ts';
@@ -20,6 +20,7 @@ export const mysql: Connector = {
   capabilities: { modes: ['self', 'admin'], via: false, adminverify: 'stored', fence: 'sessions', sends: 'verifier' },
   forbidden: '\0',
   retires: false,
+  refusalsMislead: true,
   parameters: {
     hosts: oneOf(
       'whether the accounts of this user on other hosts get the same password in the same step; one unless told',
@@ -27,6 +28,7 @@ export const mysql: Connector = {
     ),
   },
   faultOfName: (account) => faultOfAccount(parseAccount(account)),
+  faultOfValue,
   precheck,
   change,
   fence,

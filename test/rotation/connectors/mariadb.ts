@@ -9,7 +9,7 @@ import { type MariadbServer, startMariadb } from '../../lab/mariadb.ts';
 import type { Value } from './conformance.ts';
 import { ask, password } from './machine.ts';
 
-const connector = 'mysql';
+export const connector = 'mysql';
 
 export const printable: string = String.fromCharCode(...Array.from({ length: 95 }, (_, at) => 32 + at));
 
