@@ -91,7 +91,7 @@ describe('postgres', () => {
     }),
     nasty: [
       printable,
-      [...printable].toReversed().join(''),
+      printable.split('').toReversed().join(''),
       `'";$(id)\`id\`\\`,
       `'; DROP ROLE app; --`,
       ' leading and trailing ',

@@ -16,12 +16,14 @@ export interface MariadbServer extends AsyncDisposable {
   readonly serverName: string;
   /** The authority that signed it, as PEM. */
   readonly ca: string;
+  /** Everything of it lies here. */
+  readonly folder: string;
   /** As root, over the unix socket, where no password is asked for. One statement. */
   readonly query: (text: string) => Promise<readonly Record<string, unknown>[]>;
   /** A connection of its own, of the same kind. */
   readonly connect: () => Promise<mysql.Connection>;
   /** Everything that it wrote: its logs, its binary log as it is and as mysqlbinlog shows it. */
-  readonly logs: () => Promise<Readonly<Record<string, string>>>;
+  readonly logs: () => Promise<Readonly<Record<string, Buffer>>>;
 }
 
 export async function startMariadb(settings: readonly string[] = []): Promise<MariadbServer> {
@@ -55,6 +57,7 @@ export async function startMariadb(settings: readonly string[] = []): Promise<Ma
     '--long-query-time=0',
     `--slow-query-log-file=${join(logs, 'slow.log')}`,
     '--performance-schema',
+    '--performance-schema-consumer-events-statements-current=ON',
     '--performance-schema-consumer-events-statements-history-long=ON',
     '--plugin-load-add=auth_ed25519',
     ...small,
@@ -74,6 +77,7 @@ export async function startMariadb(settings: readonly string[] = []): Promise<Ma
     port,
     serverName: certificateName,
     ca: certificate.authority,
+    folder,
     query: async (text) => {
       const [rows] = await root.query(text);
       return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
@@ -81,12 +85,12 @@ export async function startMariadb(settings: readonly string[] = []): Promise<Ma
     connect,
     logs: async () => {
       await root.query('FLUSH LOGS');
-      const all: Record<string, string> = { 'error log': server.words() };
+      const all: Record<string, Buffer> = { 'error log': Buffer.from(server.words()) };
       for (const name of await readdir(logs)) {
         const file = join(logs, name);
-        all[name] = (await readFile(file)).toString('latin1');
+        all[name] = await readFile(file);
         if (/^binlog\.\d+$/.test(name))
-          all[`mysqlbinlog ${name}`] = (await runWell(['mariadb-binlog', '-vv', file])).stdout;
+          all[`mysqlbinlog ${name}`] = (await runWell(['mariadb-binlog', '-vv', file])).output;
       }
       return all;
     },

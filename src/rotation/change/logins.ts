@@ -16,7 +16,8 @@ const windowMs = 30 * 60_000;
 /**
  * A real login with a stored value, on a connection of its own. One that was cut off is tried once more: one broken
  * connection is no reason to call a value uncertain. With the budget spent it is as `tryCandidates`; not so for a `proof`,
- * the one login after the target has acknowledged the value, without which nothing could ever be confirmed again.
+ * the one login after the target has acknowledged the value, without which nothing could ever be confirmed again. Where
+ * refusals mislead, what the target keeps decides instead of one.
  */
 export async function tryLogin(
   context: Context,
@@ -38,7 +39,10 @@ export async function tryLogin(
   const again = first.answer === 'unknown' && first.class === 'cut';
   const answer = again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
   if (answer.answer === 'rejected') await noteRefusals(context, subject, 1);
-  return answer;
+  const overseen = [subject.admin, subject.reconciler].some((one) => one !== undefined && one.current !== null);
+  if (answer.answer === 'accepted' || subject.verifier.refusalsMislead !== true || !overseen) return answer;
+  const [stored] = await tryCandidates(context, subject, [sigkey], actor, signal);
+  return stored?.how === 'stored' ? stored : answer;
 }
 
 /** Which of several stored values the target has, within the budget; one answer each, in their order. */

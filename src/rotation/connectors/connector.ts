@@ -156,6 +156,11 @@ export interface Connector {
   readonly forbidden: string;
   /** Old and new may be live together; the old one is taken away by `retire` after the new one has proven itself. */
   readonly retires: boolean;
+  /**
+   * A right value may be refused there for reasons that a login does not tell (an account of the same name in front, a
+   * date that has passed): before a refusal is believed, what is stored is asked, where an administrator may read it.
+   */
+  readonly refusalsMislead?: true;
   /** What an account's settings may hold. Anything else is refused. */
   readonly parameters: Parameters;
   /**

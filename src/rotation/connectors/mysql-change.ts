@@ -2,6 +2,7 @@
  * Changing an account of MariaDB or MySQL: look, take the lock that bears the change's name, send one statement. A
  * fence finds the session by that lock. INVARIANT: the statement leaves us only after the answer that the lock is ours.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Secret } from '../../base/secret.ts';
 import type { AnswerClass, ChangeAnswer, NewCredential, Work } from './connector.ts';
 import { faultOfMysql, type MysqlSession, openMysql, type Row, textOf } from './mysql-client.ts';
@@ -29,8 +30,8 @@ export async function precheck(work: Work, signal: AbortSignal): Promise<ChangeA
 export async function change(work: Work, fresh: NewCredential, signal: AbortSignal): Promise<ChangeAnswer> {
   if (fresh.kind !== 'password') throw new TypeError('mysql sets passwords');
   const { secret } = fresh;
-  if (secret.length === 0 || secret.reveal().includes(0))
-    return unsent('policy', 'a password of MySQL is not empty and holds no zero byte');
+  const fault = faultOfValue(secret);
+  if (fault !== undefined) return unsent('policy', fault);
   return await onServer(work, signal, async (session) => {
     const plan = await planOf(session, work, secret);
     if ('said' in plan) return plan;
@@ -71,6 +72,13 @@ export async function fence(work: Work, signal: AbortSignal): Promise<ChangeAnsw
       return { said: 'uncertain', class: kind, words: `the session of ${work.tag} could not be ended: ${words}` };
     }
   });
+}
+
+/** Drivers send passwords as text that ends with a zero byte. */
+export function faultOfValue(secret: Secret): string | undefined {
+  const bytes = secret.reveal();
+  if (bytes.length > 0 && !bytes.includes(0) && isUtf8(bytes)) return undefined;
+  return 'a password of MySQL is text that is not empty and holds no zero byte';
 }
 
 interface Plan {

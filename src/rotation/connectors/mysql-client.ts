@@ -27,6 +27,8 @@ export interface MysqlFault {
   readonly words: string;
   /** The server's number of the error; 0 when it is not the server's. */
   readonly number: number;
+  /** Our own address on the connection, where there was one. */
+  readonly address?: string;
 }
 
 /** A session, or why there is none. `name` stands in the server's list of connection attributes. */
@@ -62,9 +64,10 @@ export async function openMysql(
     socket.destroy();
     return { fault: 'unsupported', words: 'the server does not say which MySQL or MariaDB it is', number: 0 };
   } catch (error) {
+    const address = socket.localAddress;
     socket.destroy();
     signal.throwIfAborted();
-    return faultOfMysql(error);
+    return { ...faultOfMysql(error), ...(address === undefined ? {} : { address }) };
   }
 }
 
@@ -88,6 +91,7 @@ function plainOptions(place: Place, secret: Secret): ConnectionOptions {
     disableEval: true,
     supportBigNumbers: true,
     bigNumberStrings: true,
+    jsonStrings: true,
     ...(ssl === undefined ? {} : { ssl: { ...(ssl as object), verifyIdentity: true } }),
     authPlugins: {
       client_ed25519: () => (nonce) => ed25519Proof(secret, nonce.subarray(0, 32)),

@@ -5,7 +5,7 @@
  */
 import { tryWithin } from './budget.ts';
 import type { Connector, Login, Task, VerifyAnswer } from './connector.ts';
-import { change, fence, precheck } from './mysql-change.ts';
+import { change, faultOfValue, fence, precheck } from './mysql-change.ts';
 import { faultOfMysql, type MysqlFault, openMysql, textOf } from './mysql-client.ts';
 import { allHosts } from './mysql-rows.ts';
 import { storedVerdicts } from './mysql-stored.ts';
@@ -20,6 +20,7 @@ export const mysql: Connector = {
   capabilities: { modes: ['self', 'admin'], via: false, adminverify: 'stored', fence: 'sessions', sends: 'verifier' },
   forbidden: '\0',
   retires: false,
+  refusalsMislead: true,
   parameters: {
     hosts: oneOf(
       'whether the accounts of this user on other hosts get the same password in the same step; one unless told',
@@ -27,6 +28,7 @@ export const mysql: Connector = {
     ),
   },
   faultOfName: (account) => faultOfAccount(parseAccount(account)),
+  faultOfValue,
   precheck,
   change,
   fence,
@@ -59,13 +61,14 @@ async function tryLogin(task: Task, login: Login, signal: AbortSignal): Promise<
   }
 }
 
-function verdictOf(task: Task, { fault, words }: MysqlFault): VerifyAnswer {
+function verdictOf(task: Task, { fault, words, address }: MysqlFault): VerifyAnswer {
   // Only a right password is told that it has expired.
   if (fault === 'expired') return { answer: 'accepted', class: 'expired', words };
   if (fault !== 'authentication') return { answer: 'unknown', class: fault, words };
   const from = refusedFrom(words);
   const { host } = parseAccount(task.account);
-  if (from === undefined || allHosts(task) || hostMatches(host, { host: from }) || isNetwork(host))
+  const client = from === undefined ? undefined : { host: from, ...(address === undefined ? {} : { address }) };
+  if (client === undefined || allHosts(task) || hostMatches(host, client))
     return { answer: 'rejected', class: 'authentication', words };
   const unprovable = `this login comes from ${from}, and the account takes logins from ${host} only`;
   return { answer: 'unknown', class: 'unsupported', words: unprovable };
@@ -74,9 +77,4 @@ function verdictOf(task: Task, { fault, words }: MysqlFault): VerifyAnswer {
 /** "Access denied for user 'app'@'10.0.0.7' (using password: YES)", in whatever language. */
 function refusedFrom(words: string): string | undefined {
   return /'[^']{0,128}'@'([^']{1,255})'/.exec(words)?.[1];
-}
-
-/** Compared with addresses, which a server that knows our name does not tell us. */
-function isNetwork(host: string): boolean {
-  return /^[\d.%_/:]+$/.test(host) && /\d/.test(host);
 }

@@ -32,8 +32,10 @@ export const postgres: Connector = {
   capabilities: { modes: ['self', 'admin'], via: false, adminverify: 'stored', fence: 'sessions', sends: 'verifier' },
   forbidden: '\0',
   retires: false,
+  refusalsMislead: true,
   parameters: {},
   faultOfName: roleNameFault,
+  faultOfValue: faultOfPassword,
   precheck: (work, signal) => onServer(work, 'sallyport', signal, (session) => preconditions(session, work)),
   change: (work, fresh, signal) => {
     const secret = valueOf(fresh);

@@ -61,9 +61,28 @@ export function hostMatches(pattern: string, client: ClientHost): boolean {
     if (address === undefined || net === undefined || mask === undefined) return false;
     return (address & mask) >>> 0 === net;
   }
-  const escaped = pattern.replaceAll(/[.*+?^${}()|[\]\\/-]/g, String.raw`\$&`);
-  const shape = new RegExp(`^${escaped.replaceAll(/%+/g, '.*').replaceAll('_', '.')}$`, 'i');
-  return [client.host, client.address].some((one) => one !== undefined && one.length <= 255 && shape.test(one));
+  return [client.host, client.address].some(
+    (one) => one !== undefined && fits(pattern.toLowerCase(), one.toLowerCase()),
+  );
+}
+
+/** `%` is any text, `_` any one character. Goes back to the last `%` only, so that no pattern costs more than its square. */
+function fits(pattern: string, text: string): boolean {
+  let at = 0;
+  let open: { readonly pattern: number; text: number } | undefined;
+  for (let from = 0; from < text.length; ) {
+    const wanted = pattern[at];
+    if (wanted === '%') open = { pattern: at++, text: from };
+    else if (wanted !== undefined && (wanted === '_' || wanted === text[from])) {
+      at++;
+      from++;
+    } else if (open !== undefined) {
+      open.text++;
+      from = open.text;
+      at = open.pattern + 1;
+    } else return false;
+  }
+  return /^%*$/.test(pattern.slice(at));
 }
 
 /** Which of these accounts a login of that user becomes, or undefined when the server would know none. */
