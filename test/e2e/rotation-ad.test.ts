@@ -1,7 +1,7 @@
 /** ad on a real domain controller: Samba's, with a delegated account, its lock-out and its grace hour. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ad } from '../../src/rotation/connectors/ad.ts';
-import type { Place } from '../../src/rotation/connectors/connector.ts';
+import type { Login, Place } from '../../src/rotation/connectors/connector.ts';
 import { fullMachines } from '../lab/machine.ts';
 import type { DomainController } from '../lab/samba.ts';
 import { conformance } from '../rotation/connectors/conformance.ts';
@@ -102,6 +102,24 @@ describe.runIf(fullMachines)('ad', () => {
       const each = await adminverify(await Promise.all([1, 2, 3].map(draw)));
       expect(each.map((one) => one.class)).toEqual(['authentication', 'authentication', 'budget']);
       expect(await guard.locked()).toBe(false);
+    });
+
+    test('a policy of the account itself counts, and where the administrator may not read it, one miss is all', async () => {
+      await plant();
+      const pso = (...argv: string[]) => dc.tool('domain', 'passwordsettings', 'pso', ...argv);
+      const lenient = ['--min-pwd-length=1', '--complexity=off', '--min-pwd-age=0', '--max-pwd-age=0'];
+      await pso('create', 'strict', '10', '--account-lockout-threshold=3', '--history-length=2', ...lenient);
+      await using _ = { [Symbol.asyncDispose]: async () => void (await pso('delete', 'strict')) };
+      await pso('apply', 'strict', 'svc_app');
+      const classes = async (by: Login) =>
+        (await adminverify(await Promise.all([1, 2, 3].map(draw)), {}, by)).map((one) => one.class);
+      expect(await classes(login('rotator')())).toEqual(['authentication', 'budget', 'budget']);
+      expect(await classes(login('rotator')())).toEqual(['budget', 'budget', 'budget']);
+      const { name, password: own } = dc.administrator;
+      await plant();
+      const above = { user: name, credential: password(own) };
+      expect(await classes(above)).toEqual(['authentication', 'authentication', 'budget']);
+      expect((await state())['msDS-User-Account-Control-Computed']).toBe('0');
     });
 
     test('reconciling lifts it, together with the new value', async () => {

@@ -12,7 +12,8 @@ import { app, base, connector, draw, ldapStage, policy, startDirectory, textOf, 
 describe.runIf(fullMachines)('ldap', () => {
   let server: LdapServer;
   beforeAll(async () => {
-    server = await startDirectory({ debug: 256 + 512 + 1 });
+    // Without a password anybody is let in as nobody, as some directories do by default.
+    server = await startDirectory({ debug: 256 + 512 + 1, global: ['allow bind_anon_dn'] });
   });
   afterAll(async () => server?.[Symbol.asyncDispose]());
 
@@ -103,6 +104,15 @@ describe.runIf(fullMachines)('ldap', () => {
       });
       expect(await guard.locked()).toBe(false);
       expect(await verify(next)).toMatchObject({ outcome: 'accepted', class: 'none' });
+    });
+
+    test('reconciling lifts a lock for good, too', async () => {
+      await plant();
+      await set('pwdAccountLockedTime', '000001010000Z', app);
+      expect(await precheck(login('rotator')())).toMatchObject({ outcome: 'unsent', class: 'locked' });
+      const next = await draw();
+      expect(await change(next, login('rotator')(), {}, 'reconcile')).toMatchObject({ outcome: 'confirmed' });
+      expect(await verify(next)).toMatchObject({ outcome: 'accepted' });
     });
   });
 
@@ -204,8 +214,9 @@ describe.runIf(fullMachines)('ldap', () => {
     expect(await verify(old)).toMatchObject({ outcome: 'accepted' });
   });
 
-  test('an empty value is no login: the server would let anybody in as nobody', async () => {
+  test('an empty value is no login, although the server would let anybody in as nobody', async () => {
     await plant();
+    expect((await server.whoami(app, '')).code).toBe(0);
     const empty = { login: password('') };
     expect(await verify(empty)).toMatchObject({ outcome: 'unknown' });
     const each = await adminverify([{ ...(await draw()), ...empty }], login('resetter')());
@@ -258,6 +269,12 @@ describe.runIf(fullMachines)('ldap', () => {
       expect(await verify(right, { search_base: `ou=services,${base}` })).toMatchObject({
         outcome: 'unknown',
         class: 'missing',
+      });
+      await server.ldif(
+        `dn: uid=a\\,b\\+c,ou=people,${base}\nchangetype: add\nobjectClass: account\nobjectClass: simpleSecurityObject\nuserPassword: Odd.Name-1\n`,
+      );
+      expect(await verify({ login: password('Odd.Name-1') }, pattern, place(), 'a,b+c')).toMatchObject({
+        outcome: 'accepted',
       });
       // A name cannot lead out of its place in the pattern, nor match more than itself.
       for (const name of ['app,ou=people', '*', 'ap*', 'x)(uid=*'])

@@ -122,11 +122,16 @@ async function enter(
 ): Promise<{ readonly directory: Directory; readonly domain: Domain } | Fault> {
   const directory = await openDirectory(place, signal);
   if (isFault(directory)) return directory;
-  const domain = await domainOf(directory, place);
-  const fault = isFault(domain) ? domain : await logIn(directory, domain, login);
-  if (fault === undefined && !isFault(domain)) return { directory, domain };
+  const entered = await introduce(directory, place, login);
+  if (!isFault(entered)) return { directory, domain: entered };
   await directory[Symbol.asyncDispose]();
-  return fault ?? { fault: 'unexpected', words: '' };
+  return entered;
+}
+
+async function introduce(directory: Directory, place: Place, login: Login): Promise<Domain | Fault> {
+  const domain = await domainOf(directory, place);
+  if (isFault(domain)) return domain;
+  return (await logIn(directory, domain, login)) ?? domain;
 }
 
 async function modify(

@@ -22,11 +22,9 @@ import { attemptsLeft, isLocked, policyAttributes, policyOf } from './directory/
 import { type Directory, type Entry, isResult, openDirectory, textOf } from './directory/directory.ts';
 import { type Fault, isFault, unknown, unsent } from './directory/faults.ts';
 import { changed, faultOfBind, faultOfResult, verified } from './directory/ldap-results.ts';
+import { dnOf, findEntry, placeholder } from './directory/entries.ts';
 import { isStored } from './directory/stored.ts';
-import { escapeDnValue } from './directory/wire/names.ts';
 import { text } from './parameters.ts';
-
-const placeholder = '{account}';
 
 export const ldap: Connector = {
   name: 'ldap',
@@ -209,58 +207,6 @@ async function enter(
   if (!isFault(dn) && !isFault(bound) && bound.code === 0) return { directory, dn: dn.dn };
   await directory[Symbol.asyncDispose]();
   return isFault(bound) ? bound : faultOfBind(user, bound);
-}
-
-/** The entry of a name. One with an equals sign is a distinguished name already; others come from the pattern or a search. */
-async function dnOf(directory: Directory, task: Task, name: string): Promise<{ readonly dn: string } | Fault> {
-  const { user_dn_pattern: pattern } = task.settings;
-  if (name.includes('=')) return { dn: name };
-  if (typeof pattern === 'string') return { dn: pattern.replace(placeholder, () => escapeDnValue(name)) };
-  return searchFor(directory, task, name, ['1.1']);
-}
-
-async function findEntry(directory: Directory, task: Task, attributes: readonly string[]): Promise<Entry | Fault> {
-  const { account, settings } = task;
-  if (!account.includes('=') && settings['user_dn_pattern'] === undefined)
-    return searchFor(directory, task, account, attributes);
-  const dn = await dnOf(directory, task, account);
-  if (isFault(dn)) return dn;
-  const found = await directory.search(dn.dn, { scope: 'base' }, attributes);
-  if (isFault(found)) return found;
-  if (isResult(found)) return faultOfResult(found);
-  return found[0] ?? { fault: 'missing', words: `there is no entry ${dn.dn}, or it is not shown` };
-}
-
-async function searchFor(
-  directory: Directory,
-  { settings }: Task,
-  name: string,
-  attributes: readonly string[],
-): Promise<Entry | Fault> {
-  const base = settings['search_base'] ?? (await onlyBranch(directory));
-  if (typeof base !== 'string')
-    return {
-      fault: 'unsupported',
-      words: 'the server has more than one branch, or shows none: say `search_base` or `user_dn_pattern`',
-    };
-  const attribute = typeof settings['user_attribute'] === 'string' ? settings['user_attribute'] : 'uid';
-  const found = await directory.search(base, { scope: 'sub', all: [{ attribute, value: name }] }, attributes);
-  if (isFault(found)) return found;
-  if (isResult(found)) return faultOfResult(found);
-  const [entry, another] = found;
-  if (entry === undefined)
-    return {
-      fault: 'missing',
-      words: `no entry with ${attribute} ${name} is shown: it is not there, or say \`user_dn_pattern\``,
-    };
-  if (another !== undefined) return { fault: 'unexpected', words: `more than one entry has ${attribute} ${name}` };
-  return entry;
-}
-
-async function onlyBranch(directory: Directory): Promise<string | undefined> {
-  const found = await directory.search('', { scope: 'base' }, ['namingContexts']);
-  const branches = isFault(found) || isResult(found) ? [] : (found[0]?.values('namingContexts') ?? []);
-  return branches.length === 1 ? new TextDecoder().decode(branches[0]) : undefined;
 }
 
 function passwordOf(credential: NewCredential | LoginCredential): Secret {

@@ -87,7 +87,7 @@ export function hindrance(entry: Entry): { readonly locked: boolean; readonly wo
 
 /**
  * How many more refused logins can do no harm: one less than the lock-out leaves. Undefined: nothing is locked there.
- * What is not shown is not guessed: then one refused login is all.
+ * What is not shown is not guessed: without the count none is tried, without the threshold one, if it would be the first.
  */
 export async function attemptsLeft(
   directory: Directory,
@@ -98,7 +98,8 @@ export async function attemptsLeft(
   if (isFault(policy)) return policy;
   if (policy.threshold === 0) return undefined;
   const counted = textOf(entry, 'badPwdCount');
-  if (policy.threshold === undefined || counted === undefined) return 1;
+  if (counted === undefined) return 0;
+  if (policy.threshold === undefined) return Number(counted) === 0 ? 1 : 0;
   const root = await rootOf(directory, ['currentTime']);
   if (isFault(root)) return root;
   const now = fileTime(textOf(root, 'currentTime'));

@@ -4,14 +4,14 @@
  * answer that opens with the password's own key and carries our nonce, so no stranger can say yes. It never sends the
  * password, nor anything without fresh chance in it, and it refuses keys that are made too cheaply.
  */
-import { createCipheriv, createDecipheriv, createHmac, pbkdf2Sync, randomBytes, randomInt } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
-import { once } from 'node:events';
+import { randomBytes, randomInt } from 'node:crypto';
 import { concat, utf8 } from '../../../base/bytes.ts';
 import type { Secret } from '../../../base/secret.ts';
 import type { VerifyAnswer } from '../connector.ts';
-import { type Fault, faultOfDial, isFault, unknown } from './faults.ts';
-import { type EncryptionType, type Primitives, seal, stringToKey, unseal, usages } from './wire/kerberos-keys.ts';
+import { type Fault, isFault, unknown } from './faults.ts';
+import { ask, type Centre } from './kerberos-centre.ts';
+import { primitives } from './kerberos-primitives.ts';
+import { type EncryptionType, seal, stringToKey, unseal, usages } from './wire/kerberos-keys.ts';
 import {
   type Asking,
   asRequest,
@@ -19,7 +19,6 @@ import {
   nameTypes,
   type Reply,
   readGranted,
-  readReply,
   timestamp,
 } from './wire/kerberos-messages.ts';
 
@@ -37,17 +36,8 @@ const codes = {
   wrongRealm: 68,
 } as const;
 
-/** An answer without a list of groups has two kilobytes. */
-const mostReply = 256 * 1024;
 /** RFC 3962 §4 takes 4096. Fewer would make what we send cheap to guess from; many more only keep us busy. */
 const iterations = { least: 4096, most: 1_000_000 };
-
-export interface Centre {
-  readonly host: string;
-  readonly port: number;
-  /** In capitals. */
-  readonly realm: string;
-}
 
 /** What one exchange came to, before it is said in our three answers. */
 type Finding =
@@ -193,60 +183,7 @@ function sameName(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
-/** One question and its answer on a connection of their own (RFC 4120 §7.2.2: four octets of length, then the message). */
-async function ask(centre: Centre, question: Uint8Array, signal: AbortSignal): Promise<Reply | Fault> {
-  signal.throwIfAborted();
-  const socket = connect({ host: centre.host, port: centre.port });
-  const end = (): Socket => socket.destroy();
-  signal.addEventListener('abort', end, { once: true });
-  try {
-    await once(socket, 'connect', { signal });
-    const head = new Uint8Array(4);
-    new DataView(head.buffer).setUint32(0, question.length);
-    socket.write(concat([head, question]));
-    const bytes = await readFrame(socket);
-    signal.throwIfAborted();
-    if (bytes === undefined) return { fault: 'cut', words: 'Kerberos ended the connection without an answer' };
-    return readReply(bytes) ?? { fault: 'unexpected', words: 'the answer is no message of Kerberos' };
-  } catch (error) {
-    signal.throwIfAborted();
-    return faultOfDial(error);
-  } finally {
-    signal.removeEventListener('abort', end);
-    socket.destroy();
-  }
-}
-
-async function readFrame(socket: Socket): Promise<Uint8Array | undefined> {
-  let held: Uint8Array = new Uint8Array(0);
-  for await (const chunk of socket as AsyncIterable<Buffer>) {
-    held = concat([held, chunk]);
-    if (held.length < 4) continue;
-    const length = new DataView(held.buffer, held.byteOffset, 4).getUint32(0);
-    if (length > mostReply) return new Uint8Array(0);
-    if (held.length >= 4 + length) return held.subarray(4, 4 + length);
-  }
-  return undefined;
-}
-
 /** `YYYYMMDDHHMMSSZ` of a time in milliseconds. */
 function timeOf(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
 }
-
-const zero = new Uint8Array(16);
-const cipherOf = (key: Uint8Array): string => `aes-${key.length * 8}-cbc`;
-
-/** Node's, for `wire/kerberos-keys.ts`. */
-export const primitives: Primitives = {
-  pbkdf2: (password, salt, count, length) => pbkdf2Sync(password, salt, count, length, 'sha1'),
-  hmac: (key, data) => createHmac('sha1', key).update(data).digest(),
-  encrypt: (key, data) => {
-    const cipher = createCipheriv(cipherOf(key), key, zero).setAutoPadding(false);
-    return concat([cipher.update(data), cipher.final()]);
-  },
-  decrypt: (key, data) => {
-    const cipher = createDecipheriv(cipherOf(key), key, zero).setAutoPadding(false);
-    return concat([cipher.update(data), cipher.final()]);
-  },
-};

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { text, utf8 } from '../../../../src/base/bytes.ts';
 import { Secret } from '../../../../src/base/secret.ts';
 import type { VerifyAnswer } from '../../../../src/rotation/connectors/connector.ts';
-import { primitives, provePassword } from '../../../../src/rotation/connectors/directory/kerberos.ts';
+import { provePassword } from '../../../../src/rotation/connectors/directory/kerberos.ts';
+import { primitives } from '../../../../src/rotation/connectors/directory/kerberos-primitives.ts';
 import {
   readElements,
   readFields,

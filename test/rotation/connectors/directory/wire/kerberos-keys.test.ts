@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fromHex, hex, utf8 } from '../../../../../src/base/bytes.ts';
-import { primitives } from '../../../../../src/rotation/connectors/directory/kerberos.ts';
+import { primitives } from '../../../../../src/rotation/connectors/directory/kerberos-primitives.ts';
 import {
   decryptCts,
   deriveKey,
