@@ -121,6 +121,14 @@ describe.runIf(process.getuid?.() === 0 && missingPackages(['frr']).length === 0
       budget: 2,
     });
     expect(found.each?.map((one) => one.answer)).toEqual(['rejected', 'accepted']);
+    const alone = await ask({
+      connector,
+      operation: 'adminverify',
+      task: { ...what, via: line() },
+      candidates: [next.login],
+      budget: 2,
+    });
+    expect(alone.each?.map((one) => one.answer)).toEqual(['accepted']);
     expect(
       await ask({ connector, operation: 'verify', task: what, login: { user: 'enable', credential: next.login } }),
     ).toMatchObject({

@@ -2,13 +2,12 @@
  * A router of one's own: FRR's ripd with its command line on telnet, in a temporary folder on 127.0.0.1, with no zebra and
  * no routes. Real login, enable, configuration and `write memory`. As root it runs as FRR's own user.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, chown, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { plainEnv, run } from './run.ts';
+import { run } from './run.ts';
+import { freePort } from './server.ts';
+import { startTethered, type Tethered } from './tethered.ts';
 
 export interface Router extends AsyncDisposable {
   readonly address: string;
@@ -25,19 +24,6 @@ export interface Router extends AsyncDisposable {
 
 const ripd = '/usr/lib/frr/ripd';
 
-/** Ends the daemon when our end of its standard input closes, however this process dies. */
-const watch = 'set -m; "$@" & child=$!; { cat >/dev/null; kill -9 $child; } & wait $child; kill -- -$! 2>/dev/null';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const bound = server.address();
-  server.close();
-  await once(server, 'close');
-  if (bound === null || typeof bound === 'string') throw new Error('no port on loopback');
-  return bound.port;
-}
-
 async function owner(): Promise<readonly [number, number]> {
   const ids = await Promise.all([run(['id', '-u', 'frr']), run(['id', '-g', 'frr'])]);
   return [Number(ids[0].stdout), Number(ids[1].stdout)];
@@ -53,31 +39,17 @@ export async function startRouter(configuration: string): Promise<Router> {
   const logFile = join(folder, 'ripd.log');
   const address = '127.0.0.1';
   const port = await freePort();
-  let end = async (): Promise<void> => {};
+  let running: Tethered | undefined;
 
   async function start(text: string): Promise<void> {
     await writeFile(file, text);
     await chown(file, uid, gid);
     const argv = [ripd, '-f', file, '-A', address, '-P', String(port), '-i', join(folder, 'pid')];
     const more = ['-z', join(folder, 'zebra.sock'), '--vty_socket', folder, '--log', `file:${logFile}`];
-    const child = spawn('bash', ['-c', watch, 'watch', ...argv, ...more], {
-      stdio: ['pipe', 'ignore', 'pipe'],
-      env: plainEnv,
-    });
-    const words: Buffer[] = [];
-    child.stderr.on('data', (chunk: Buffer) => words.push(chunk));
-    child.stdin.on('error', () => {});
-    const exited = once(child, 'exit');
-    end = async () => {
-      child.stdin.destroy();
-      await exited;
-    };
-    // It says nothing when it is ready; the port that opens is the event.
-    while (!(await answers(address, port)))
-      if (child.exitCode !== null) throw new Error(`ripd ended: ${Buffer.concat(words).toString()}`);
+    running = await startTethered([...argv, ...more], address, [port]);
   }
   await start(configuration);
-  undo.defer(() => end());
+  undo.defer(async () => running?.[Symbol.asyncDispose]());
 
   const life = undo.move();
   return {
@@ -91,23 +63,9 @@ export async function startRouter(configuration: string): Promise<Router> {
     },
     restart: async (text) => {
       const next = text ?? (await readFile(file, 'utf8'));
-      await end();
+      await running?.[Symbol.asyncDispose]();
       await start(next);
     },
     [Symbol.asyncDispose]: () => life.disposeAsync(),
   };
-}
-
-/** Whether somebody takes connections there, and greets. */
-function answers(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const done = (yes: boolean) => () => {
-      socket.destroy();
-      resolve(yes);
-    };
-    socket.on('data', done(true));
-    socket.on('error', done(false));
-    socket.on('close', done(false));
-  });
 }

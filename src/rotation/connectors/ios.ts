@@ -96,7 +96,7 @@ function valueOf(fresh: NewCredential, { settings }: Task): Secret {
 /** How a candidate logs in. The password of `enable` needs somebody who logs in first. */
 function loginFor(task: Task, admin: Login | undefined, credential: LoginCredential): Login {
   const login = { user: task.account, credential };
-  const first = admin?.via ?? admin;
+  const first = task.via ?? admin?.via ?? admin;
   return soleAccount(whatOf(task)) === 'enable' && first !== undefined ? { ...login, via: first } : login;
 }
 

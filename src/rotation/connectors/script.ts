@@ -80,10 +80,13 @@ export const script: Connector = {
   },
   verify: (task, login, signal) => tryValue(task, login, signal),
   adminverify: async (task, admin, candidates, budget, signal) => {
-    const asked = { ...(admin === undefined ? {} : { admin }), candidates: candidates.map(valueOf), budget };
+    const { account: user, via } = task;
+    const asked = { ...(admin === undefined ? {} : { admin }), via, candidates: candidates.map(valueOf), budget };
     const reply = await ask('adminverify', task, asked, signal);
-    if (reply.outcome === 'undone')
-      return tryWithin(budget, candidates, (credential) => tryValue(task, { user: task.account, credential }, signal));
+    if (reply.outcome === 'undone') {
+      const through = via === undefined ? {} : { via };
+      return tryWithin(budget, candidates, (credential) => tryValue(task, { user, credential, ...through }, signal));
+    }
     return candidates.map((_, at) => triedOf(reply, at, candidates.length));
   },
 };
