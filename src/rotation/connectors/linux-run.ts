@@ -5,7 +5,7 @@
  */
 import { concat, text, utf8 } from '../../base/bytes.ts';
 import { Secret } from '../../base/secret.ts';
-import type { SshClient } from '../../protocol/ssh/ssh.ts';
+import type { ExecResult, SshClient } from '../../protocol/ssh/ssh.ts';
 import type { Login } from './connector.ts';
 import { inC, mostOutput, type Ran } from './linux-shell.ts';
 import { runBySu } from './linux-su.ts';
@@ -41,14 +41,24 @@ export async function run(
   // The password that sudo may want goes first into the command's input.
   const parts = way.sudo.kind === 'asks' ? [way.sudo.password.reveal(), utf8('\n'), own] : [own];
   using whole = new Secret(concat(parts));
-  const command = `exec ${sudoOf(way)}${inC(script)}`;
-  if (way.su !== undefined) return await runBySu(client, way.su, command, whole, signal);
-  const done = await client.exec(command, { maxOutput: mostOutput, stdin: whole }, signal);
-  return {
-    status: done.exit.kind === 'status' ? done.exit.status : undefined,
-    stdout: done.stdout,
-    stderr: text(done.stderr),
-  };
+  const command = `exec ${sudoOf(way)}${inC(`echo ${mark}; echo ${mark} >&2; ${script}`)}`;
+  const ran =
+    way.su === undefined
+      ? ranOf(await client.exec(command, { maxOutput: mostOutput, stdin: whole }, signal))
+      : await runBySu(client, way.su, command, whole, signal);
+  return { ...ran, stdout: behindMark(ran.stdout), stderr: text(behindMark(utf8(ran.stderr))) };
+}
+
+function ranOf({ exit, stdout, stderr }: ExecResult): Ran {
+  return { status: exit.kind === 'status' ? exit.status : undefined, stdout, stderr: text(stderr) };
+}
+
+/** What a login's start files and sudo's lecture say stands before this line, and is nothing of ours. */
+const mark = 'sallyport:begin';
+
+function behindMark(said: Uint8Array): Uint8Array {
+  const at = Buffer.from(said.buffer, said.byteOffset, said.length).indexOf(`${mark}\n`);
+  return at === -1 ? said : said.subarray(at + mark.length + 1);
 }
 
 /** Finds out, changing nothing, how this login becomes root. */
