@@ -72,7 +72,7 @@ export interface EmbeddedOptions {
 export interface EmbeddedDatabase extends AsyncDisposable {
   readonly ownerUrl: string;
   readonly appUrl: string;
-  /** The cluster's superuser, for backups and for more databases; not for the program. */
+  /** The cluster's superuser, for backups, for more databases, and for what nodes need; not for the program else. */
   readonly adminUrl: string;
   /** Set if there is a listener for other nodes. */
   readonly peers: PeerPlace | undefined;

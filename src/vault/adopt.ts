@@ -27,6 +27,7 @@ export async function adopt(
   files: { readonly rootKeyPath: string; readonly dataDirectory: string },
   admin: Db,
   theirs: ForeignRing,
+  sealedElsewhere: () => Promise<boolean>,
   actor: Actor,
 ): Promise<'same' | 'adopted'> {
   using rootKey = await readRootKey(files.rootKeyPath, files.dataDirectory);
@@ -41,7 +42,7 @@ export async function adopt(
     // Awaited here, because the keys are zeroed at the end of this block.
     return await inTransaction(admin, async (tx) => {
       if (await isOurs(tx, theirs)) return 'same';
-      if (await hasValues(tx)) throw new VaultError('vault.ring-in-use');
+      if ((await hasValues(tx)) || (await sealedElsewhere())) throw new VaultError('vault.ring-in-use');
       await replace(tx, ring, keys, theirs, own);
       await record(tx, actor, { type: 'vault.ring.adopted', about: {}, details: { versions: theirs.keys.length } });
       return 'adopted';

@@ -115,9 +115,14 @@ export interface Vault extends AsyncDisposable {
   /**
    * Takes over another node's key ring, so that values which travel can be opened here; both have the same root key. `same`:
    * it is this one's already. `adopted`: this vault is still on the former one and must be opened anew. `admin` is the
-   * tables' owner. Throws `vault.rootkey-wrong`, and `vault.ring-in-use` when there are values under this ring.
+   * tables' owner; `sealedElsewhere` says whether other rooms have bytes under this ring. Throws `vault.rootkey-wrong`, and `vault.ring-in-use` when there are values under this ring.
    */
-  adopt(admin: Db, theirs: ForeignRing, actor: Actor): Promise<'same' | 'adopted'>;
+  adopt(
+    admin: Db,
+    theirs: ForeignRing,
+    sealedElsewhere: () => Promise<boolean>,
+    actor: Actor,
+  ): Promise<'same' | 'adopted'>;
   /** Another vault over the same database and root key file. */
   again(signal: AbortSignal): Promise<Vault>;
   /** Makes, stores and returns the data key of a new recording. One recording, one key: a second call throws. */
@@ -149,7 +154,7 @@ export async function openVault(options: VaultOptions, signal: AbortSignal): Pro
     sealSigner: (name) => sealSigner(context, name),
     sealBytes: (about, bytes) => sealBytes(ring, about, bytes),
     openSealed: (about, sealed) => openSealed(context, about, sealed),
-    adopt: (admin, theirs, actor) => adopt(ring, options, admin, theirs, actor),
+    adopt: (admin, theirs, sealedElsewhere, actor) => adopt(ring, options, admin, theirs, sealedElsewhere, actor),
     again: (until) => openVault(options, until),
     recordingKey: (tx, recording) => createRecordingKey(ring, tx, recording),
     openRecordingKey: (recording) => openRecordingKey(context, recording),

@@ -47,7 +47,7 @@ async function identity(db: Kysely<unknown>): Promise<void> {
       return null;
     end $$`.execute(db);
   await sql`create trigger node_changed after update on ledger_node
-    for each row execute function announce_node()`.execute(db);
+    for each row when (old.id <> new.id) execute function announce_node()`.execute(db);
 }
 
 async function travelling(db: Kysely<unknown>): Promise<void> {

@@ -60,6 +60,8 @@ export interface Joined {
   readonly peers: readonly string[];
   /** Nodes that did not answer; joining again later reaches them. */
   readonly unreached: readonly string[];
+  /** The key ring is another one now: whoever has the former one open must open it again. */
+  readonly ring: 'same' | 'adopted';
 }
 
 /** Joins by an invitation. Doing so again is harmless, and reaches nodes that did not answer before. */
@@ -77,9 +79,9 @@ export async function join(
   const answer = await withPeer(near, first, async (peer) => {
     const differs = await otherVersion(near.db, peer);
     if (differs !== undefined) return turnAway('node.other-version', differs);
-    const vault = await takeRing(near, peer, actor, signal);
+    const { vault, ring } = await takeRing(near, peer, actor, signal);
     const others = await peer.selectFrom('node_peer').select(['name', 'card']).where('name', '!=', name).execute();
-    return { vault, others };
+    return { vault, ring, others };
   });
   if (answer === undefined) return turnAway('node.unreachable', `${first.host}:${first.port}`);
   if (!('vault' in answer)) return answer;
@@ -106,7 +108,7 @@ export async function join(
     await setState(tx, 'joining');
     await record(tx, actor, { type: 'node.joined', about: {}, details: { peers } });
   });
-  return { peers, unreached };
+  return { peers, unreached, ring: answer.ring };
 }
 
 /** Keeps a peer's card and hears it. False, and nothing is kept, if its server does not answer. */
@@ -145,18 +147,24 @@ async function otherVersion(db: Db, peer: Db): Promise<string | undefined> {
 }
 
 /** A vault over the ring that all nodes share: ours, or the peer's, which is then ours too. */
-async function takeRing(near: Neighbourhood, peer: Db, actor: Actor, signal: AbortSignal): Promise<Vault> {
+async function takeRing(
+  near: Neighbourhood,
+  peer: Db,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<{ vault: Vault; ring: Joined['ring'] }> {
   const root = await peer.selectFrom('vault_root').select('root_check').executeTakeFirstOrThrow();
   const keys = await peer.selectFrom('vault_kek').select(['version', 'sealed', 'node']).execute();
   const history = await peer.selectFrom('ledger_ring_history').select('sealed').executeTakeFirstOrThrow();
   // Sealed under the present ring, so it is opened before that one is given up.
   using own = await ownCard(near, near.vault);
   const theirs = { rootCheck: root.root_check, keys, history: history.sealed };
-  const taken = await near.vault.adopt(near.admin, theirs, actor);
+  const taken = await near.vault.adopt(near.admin, theirs, near.sealedElsewhere, actor);
   const vault = await near.vault.again(signal);
   if (taken === 'adopted') {
     const sealed = Buffer.from(await sealCard(vault, own));
     await sql`UPDATE ledger_node SET card = ${sealed}`.execute(near.admin);
+    await sql`SELECT pg_notify('node_changed', '')`.execute(near.admin);
   }
-  return vault;
+  return { vault, ring: taken };
 }

@@ -38,6 +38,8 @@ export interface MembershipOptions {
   readonly log: Log;
   readonly clock: Clock;
   /** Why there is none, otherwise. */
+  /** Whether other rooms have sealed anything, which a change of the key ring would close for ever. */
+  readonly sealedElsewhere: () => Promise<boolean>;
   readonly server: OwnServer | Extract<NodeErrorCode, 'node.no-listener' | 'node.own-server'>;
 }
 
@@ -60,6 +62,8 @@ export interface Membership extends AsyncDisposable {
   status(compare: boolean): Promise<NodesStatus>;
   /** One round of what goes on by itself, now. */
   settle(): Promise<void>;
+  /** Resolves when what was asked so far is done. */
+  idle(): Promise<void>;
 }
 
 const lookMs = 15_000;
@@ -86,9 +90,10 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
     last = mine.catch(() => {});
     return mine;
   };
+  let retired = false;
   const round = (): Promise<void> =>
     inTurn(async () => {
-      if (over.aborted) return;
+      if (over.aborted || retired) return;
       try {
         await readLetters(near, over);
         await tend(near, over);
@@ -108,13 +113,18 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
     init: (name, actor) => inTurn(() => init(near, name, actor)),
     invite: async (actor) => ((await identityOf(db)).name === null ? turnAway('node.not-named') : invite(near, actor)),
     join: (invitation, actor, caller) =>
-      inTurn(async () =>
-        (await identityOf(db)).name === null ? turnAway('node.not-named') : join(near, invitation, actor, caller),
-      ),
+      inTurn(async () => {
+        if ((await identityOf(db)).name === null) return turnAway('node.not-named');
+        const joined = await join(near, invitation, actor, caller);
+        // Letters are sealed under the ring that the next keeper opens.
+        retired ||= 'ring' in joined && joined.ring === 'adopted';
+        return joined;
+      }),
     leave: (peer, actor) => inTurn(() => leaveOrForget(near, peer, actor)),
     heal: (peer, actor, caller) => inTurn(() => healOrRenew(near, peer, actor, AbortSignal.any([over, caller]))),
     status: (compare) => statusOf(db, near, compare),
     settle: round,
+    idle: async () => void (await last),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       end.abort(new Error('membership was closed'));
@@ -134,6 +144,7 @@ function onlyStatus(db: Db, why: 'node.no-listener' | 'node.own-server'): Member
     heal: refused,
     status: () => statusOf(db, undefined, false),
     settle: async () => {},
+    idle: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -184,7 +195,6 @@ async function healOrRenew(
     .execute();
   const details = { node: healed.id, from: healed.reached };
   await record(near.db, actor, { type: 'node.healed', about: {}, details });
-  await tend(near, signal);
   return healed;
 }
 

@@ -22,6 +22,7 @@ export interface Neighbourhood {
   readonly vault: Vault;
   readonly log: Log;
   readonly clock: Clock;
+  readonly sealedElsewhere: () => Promise<boolean>;
 }
 
 /** This node's name; throws `node.not-named`. */
