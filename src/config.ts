@@ -39,6 +39,17 @@ const Settings = Type.Object(
       { address: Type.String({ minLength: 1 }), port: Type.Integer({ minimum: 0, maximum: 65535 }) },
       { additionalProperties: false },
     ),
+    /** Where the databases of other nodes reach ours, over TLS; `host` is how they write it. */
+    node: Type.Optional(
+      Type.Object(
+        {
+          address: Type.String({ minLength: 1 }),
+          port: Type.Integer({ minimum: 1, maximum: 65535 }),
+          host: Type.String({ pattern: '^[A-Za-z0-9.:_-]{1,253}$' }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     /** Gate processes; each takes its share of the connections. */
     gates: Type.Integer({ minimum: 1, maximum: 256 }),
     /** Seconds that running sessions get to end by themselves when Sallyport is stopped. */
@@ -76,6 +87,7 @@ export interface Flags {
   readonly data?: string;
   readonly rootKey?: string;
   readonly sshListen?: string;
+  readonly nodeListen?: string;
   readonly gates?: string;
   readonly logLevel?: string;
 }
@@ -122,6 +134,9 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     plugins: pathOf(undefined, 'SALLYPORT_PLUGINS', 'plugins', defaultPlugins(env)),
     logLevel: flags.logLevel ?? env['SALLYPORT_LOG_LEVEL'] ?? file['logLevel'] ?? 'info',
   };
+  const node = nodeOf(flags.nodeListen ?? env['SALLYPORT_NODE_LISTEN'], env['SALLYPORT_NODE_HOST'], file['node']);
+  if (node === undefined) delete settings['node'];
+  else settings['node'] = node;
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
   if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
   if (Value.Check(Settings, settings)) return settings;
@@ -136,6 +151,16 @@ function section(file: Record<string, unknown>, name: string): object {
   const found = file[name] ?? {};
   if (typeof found === 'object' && !Array.isArray(found)) return found;
   throw new ConfigError('config.invalid', `${name} must be a group of settings`);
+}
+
+/** Undefined where nobody is to come in. Others reach it at the address unless told how they write it. */
+function nodeOf(listen: string | undefined, host: string | undefined, file: unknown): object | undefined {
+  if (file !== undefined && (typeof file !== 'object' || file === null || Array.isArray(file)))
+    throw new ConfigError('config.invalid', 'node must have an address and a port of its own');
+  if (listen === undefined && file === undefined) return undefined;
+  const at = { ...file, ...(listen === undefined ? {} : parseListen(listen)), ...(host === undefined ? {} : { host }) };
+  const { address } = at as { address?: unknown };
+  return { host: address, ...at };
 }
 
 /** The setting that is wrong: of one that does not exist, its own name and not that of what it stands in. */
@@ -154,7 +179,7 @@ function whole(given: unknown): unknown {
 function parseListen(text: string): { address?: string; port: number } {
   const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d{1,5})$/.exec(text);
   if (match === null)
-    throw new ConfigError('config.invalid', `ssh listen address ${JSON.stringify(text)} is not ADDRESS:PORT`);
+    throw new ConfigError('config.invalid', `listen address ${JSON.stringify(text)} is not ADDRESS:PORT`);
   const address = match[1] ?? match[2];
   return { ...(address === undefined ? {} : { address }), port: Number(match[3]) };
 }

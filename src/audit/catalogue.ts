@@ -107,6 +107,9 @@ export const catalogue = {
   ),
   'vault.policy.created': event<Change>('A credential policy was created.'),
   'vault.policy.changed': event<Change>('A credential policy was changed.'),
+  'vault.ring.adopted': event<{ readonly versions: number }>(
+    'The key ring of another node was taken over, so that values can travel.',
+  ),
   'vault.rootkey.opened': event<{ readonly provider: string; readonly keyId?: string }>('The root key was opened.'),
 
   'access.grant.created': event<Change>('A grant was created.'),
@@ -215,6 +218,25 @@ export const catalogue = {
   'rotation.management.removed': event<Named>('A policy is managed as usual again.'),
   'rotation.known-recorded': event<{ readonly reason: string }>(
     'An operator recorded the value that a target has now.',
+  ),
+
+  'node.named': event<{ readonly node: string }>('This node got its name among several.'),
+  'node.invited': event<{ readonly node: string }>('An invitation was made, with which another node can join.'),
+  'node.joined': event<{ readonly peers: readonly string[] }>('This node joined others.'),
+  'node.peer-joined': event<{ readonly peer: string }>('Another node joined; its facts are heard from now on.'),
+  'node.peer-renewed': event<{ readonly peer: string; readonly reason: string }>(
+    'The facts of another node are being copied anew.',
+  ),
+  'node.peer-left': event<{ readonly peer: string; readonly reason: string }>('Another node is heard no more.'),
+  'node.left': event<{ readonly peers: readonly string[] }>('This node left the others.'),
+  'node.set-back': event<{ readonly peer: string }>(
+    'The database of this node is older than what another node has heard from it; nothing is changed until it is healed.',
+  ),
+  'node.healed': event<{ readonly node: string; readonly from: readonly string[] }>(
+    'This node fetched back what it had lost and goes on under a new name.',
+  ),
+  'node.quarantined': event<{ readonly table: string }>(
+    'A fact came from another node under a key that another fact has; it was put aside.',
   ),
 
   'keeper.started': event<{ readonly version: string; readonly node?: string }>('The keeper started.'),

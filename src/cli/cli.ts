@@ -9,6 +9,7 @@ import { type Caller, caller } from './caller.ts';
 import { auditCommands } from './commands/audit.ts';
 import { conflictCommands } from './commands/conflicts.ts';
 import { estateCommands } from './commands/estate.ts';
+import { nodeCommands } from './commands/nodes.ts';
 import { recordingCommands } from './commands/recordings.ts';
 import { rotationCommands } from './commands/rotation.ts';
 import { sessionCommands } from './commands/sessions.ts';
@@ -45,6 +46,7 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     .option('--config <file>', 'settings in YAML')
     .option('--root-key <file>', 'the key that opens the vault, outside the data directory')
     .option('--ssh-listen <address>', 'where ssh clients come in, e.g. 0.0.0.0:2222')
+    .option('--node-listen <address>', 'where the databases of other nodes come in, over TLS, e.g. 10.0.0.1:7432')
     .option('--gates <count>', 'gate processes')
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .action(async (flags: Record<string, string>) => {
@@ -65,6 +67,7 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     recordingCommands,
     rotationCommands,
     conflictCommands,
+    nodeCommands,
     auditCommands,
   ])
     add(program, here);

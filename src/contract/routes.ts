@@ -12,6 +12,7 @@ import {
   Connector,
   Decided,
   HostKey,
+  Peer,
   Recording,
   Played,
   Session,
@@ -39,6 +40,8 @@ export const rights = [
   'rotation.run',
   'rotation.view',
   'conflict.decide',
+  'node.change',
+  'node.view',
   'audit.view',
 ] as const;
 export type Right = (typeof rights)[number];
@@ -254,6 +257,41 @@ export const routes = {
     'rotation.view',
     byAccount,
     Type.Object({ account: Text, conflict: Text, versions: Type.Array(Version) }),
+  ),
+  /** The keeper starts again at once, under the new name; after `node.heal` without `peer` too. */
+  'node.init': change('node.change', byName, Type.Object({ node: Text })),
+  /** The answer has a password in it, for a file that only its reader can read. */
+  'node.invite': change('node.change', nothing, Type.Object({ invitation: Bytes(16 * 1024) })),
+  'node.join': change(
+    'node.change',
+    Type.Object({ invitation: Bytes(16 * 1024) }, { additionalProperties: false }),
+    /** `restarts`: the keeper starts again at once, with the other nodes' key ring. */
+    Type.Object({ peers: Type.Array(Text), unreached: Type.Array(Text), restarts: Type.Boolean() }),
+  ),
+  /** With `peer` that one is forgotten; without, this node leaves all others. */
+  'node.leave': change(
+    'node.change',
+    Type.Object({ peer: Type.Optional(Text) }, { additionalProperties: false }),
+    Type.Object({ peers: Type.Array(Text), untold: Type.Array(Text) }),
+  ),
+  /** With `peer` only what comes from that one is copied anew. */
+  'node.heal': change(
+    'node.change',
+    Type.Object({ peer: Type.Optional(Text) }, { additionalProperties: false }),
+    Type.Object({ node: Text, reached: Type.Array(Text), unreached: Type.Array(Text) }),
+  ),
+  /** `compare`: the others are asked whether they hold the same facts. */
+  'node.status': view(
+    'node.view',
+    Type.Object({ compare: Type.Boolean() }, { additionalProperties: false }),
+    Type.Object({
+      node: Text,
+      name: Type.Optional(Text),
+      state: Text,
+      peers: Type.Array(Peer),
+      unfolded: Type.Integer(),
+      quarantined: Type.Integer(),
+    }),
   ),
   'audit.tail': view(
     'audit.view',

@@ -173,6 +173,20 @@ export const Connector = Type.Object({
   settings: Type.Array(Type.Object({ name: Text, values: Text, words: Text })),
 });
 
+/** Another node, as this one sees it. */
+export const Peer = Type.Object({
+  name: Text,
+  hearing: Text,
+  silentSeconds: Type.Optional(Type.Integer()),
+  applyErrors: Type.Integer(),
+  place: Text,
+  behindBytes: Type.Integer(),
+  keptBytes: Type.Optional(Type.Number()),
+  owed: Type.Boolean(),
+  /** `yes`, `no`, or `unknown` where it did not answer; only where it was asked. */
+  same: Type.Optional(Text),
+});
+
 export const AuditRow = Type.Object({
   seq: Type.Integer(),
   at: When,

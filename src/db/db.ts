@@ -14,6 +14,7 @@ import type { Tables } from './tables.ts';
 
 export { listen, type Listening } from './listen.ts';
 export { migrate, type Migrated } from './migrate.ts';
+export { openPeer, type PeerAddress } from './peer.ts';
 export { appRole, ownerRole } from './roles.ts';
 
 /** A pool of connections. `destroy()` closes it; `await using` works too. */

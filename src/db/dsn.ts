@@ -65,7 +65,7 @@ function verifies(ssl: unknown): boolean {
  * Values as the program sees them: bigint is a number (one that does not fit throws, it is never rounded), bytea a
  * Buffer, timestamptz a Date (milliseconds), date and numeric text.
  */
-const typeParsers = new pg.TypeOverrides();
+export const typeParsers = new pg.TypeOverrides();
 typeParsers.setTypeParser(oids.int8, (digits: string) => {
   const value = Number(digits);
   if (!Number.isSafeInteger(value)) throw new DbError('db.integer-too-large', digits);

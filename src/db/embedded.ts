@@ -47,11 +47,13 @@ import {
   untilReady,
 } from './embedded/postmaster.ts';
 import { copyBundle, findPrograms, type Programs } from './embedded/programs.ts';
+import { type Listener, type PeerPlace, peerSettings, preparePeers } from './embedded/neighbours.ts';
 import { adminRole, databaseName, hbaConf, identConf, serverConf } from './embedded/settings.ts';
 import { chooseOwner, type Owner, ownName, plausible, type Runner, runnerFor } from './embedded/user.ts';
 import { DbError } from './errors.ts';
 import { appRole, ownerRole } from './roles.ts';
 
+export { type Listener, type PeerFiles, peerFiles, type PeerPlace, peerRole } from './embedded/neighbours.ts';
 export type { ServerExit } from './embedded/postmaster.ts';
 
 export interface EmbeddedOptions {
@@ -60,6 +62,8 @@ export interface EmbeddedOptions {
   readonly log: Log;
   /** The folder of PostgreSQL's programs, or `npm` for those that npm brought along; found if not given. */
   readonly programs?: string | undefined;
+  /** Where other nodes come in, over TLS; without it there is no listener at all. */
+  readonly peers?: Listener | undefined;
   /** Settings of postgresql.conf that come after ours. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
@@ -68,8 +72,10 @@ export interface EmbeddedOptions {
 export interface EmbeddedDatabase extends AsyncDisposable {
   readonly ownerUrl: string;
   readonly appUrl: string;
-  /** The cluster's superuser, for backups and for more databases; not for the program. */
+  /** The cluster's superuser, for backups, for more databases, and for what nodes need; not for the program else. */
   readonly adminUrl: string;
+  /** Set if there is a listener for other nodes. */
+  readonly peers: PeerPlace | undefined;
   readonly pid: number;
   /** True if it was running already and was taken over. */
   readonly adopted: boolean;
@@ -98,7 +104,7 @@ export async function startEmbedded(options: EmbeddedOptions, signal: AbortSigna
 
 async function start(
   dir: string,
-  { log, programs: folder, settings = {} }: EmbeddedOptions,
+  { log, programs: folder, settings = {}, peers: listener }: EmbeddedOptions,
   lock: Disposable,
   signal: AbortSignal,
 ): Promise<EmbeddedDatabase> {
@@ -128,14 +134,27 @@ async function start(
     log.info({ version: programs.major, user: owner.uid }, 'a new database cluster was made');
   }
 
-  const runner = over([cluster]);
+  const peersFolder = join(dir, 'peers');
+  if (listener !== undefined) preparePeers(peersFolder, owner);
+  const runner = over(listener === undefined ? [cluster] : [cluster, peersFolder]);
   const view = runner.view(conf);
+  const seen = runner.view(peersFolder);
+  const peers = listener === undefined ? undefined : { folder: peersFolder, seen, uid: owner.uid, gid: owner.gid };
+  const more = listener === undefined ? {} : peerSettings(listener, seen);
   const places = { socketFolder: runner.view(run), hba: `${view}/pg_hba.conf`, ident: `${view}/pg_ident.conf` };
-  writeFileSync(join(conf, 'postgresql.conf'), serverConf(places, settings), { mode: 0o644 });
-  writeFileSync(join(conf, 'pg_hba.conf'), hbaConf, { mode: 0o644 });
+  const wanted = serverConf(places, { ...more, ...settings });
+  const others = (await readFile(join(conf, 'postgresql.conf'), 'utf8').catch(() => wanted)) !== wanted;
+  writeFileSync(join(conf, 'postgresql.conf'), wanted, { mode: 0o644 });
+  writeFileSync(join(conf, 'pg_hba.conf'), hbaConf(listener !== undefined), { mode: 0o644 });
   writeFileSync(join(conf, 'pg_ident.conf'), identConf([...new Set([ownName(), owner.name])]), { mode: 0o644 });
 
   let pid = await runningServer(cluster, owner.uid);
+  if (pid !== undefined && others) {
+    // It would go on under its former settings, a listener that is wanted no more among them.
+    send(pid, 'SIGINT');
+    await untilGone(pid, undefined);
+    pid = undefined;
+  }
   let child: ChildProcess | undefined;
   const adopted = pid !== undefined;
   if (pid === undefined) {
@@ -147,7 +166,8 @@ async function start(
   } else {
     send(pid, 'SIGHUP');
   }
-  return await watch(pid, child, { dir, cluster, run, adopted, lock, log }, signal);
+  const port = listener?.port ?? usualPort;
+  return await watch(pid, child, { dir, cluster, run, adopted, lock, log, port, peers }, signal);
 }
 
 interface Started {
@@ -157,13 +177,18 @@ interface Started {
   readonly adopted: boolean;
   readonly lock: Disposable;
   readonly log: Log;
+  /** Part of the socket's name. */
+  readonly port: number;
+  readonly peers: PeerPlace | undefined;
 }
+
+const usualPort = 5432;
 
 /** From a process to a usable database: waits until it answers, makes the roles, hands it over. */
 async function watch(
   pid: number,
   child: ChildProcess | undefined,
-  { dir, cluster, run, adopted, lock, log }: Started,
+  { dir, cluster, run, adopted, lock, log, port, peers }: Started,
   signal: AbortSignal,
 ): Promise<EmbeddedDatabase> {
   let asked = false;
@@ -174,7 +199,7 @@ async function watch(
     return { expected: asked, ...exit };
   });
   const url = (role: string, database: string): string =>
-    `postgres://${role}@localhost/${database}?host=${encodeURIComponent(run)}`;
+    `postgres://${role}@localhost${port === usualPort ? '' : `:${port}`}/${database}?host=${encodeURIComponent(run)}`;
   const stop = async (): Promise<void> => {
     asked = true;
     // Once it is gone its number may be somebody else's.
@@ -197,6 +222,7 @@ async function watch(
     ownerUrl: url(ownerRole, databaseName),
     appUrl: url(appRole, databaseName),
     adminUrl: url(adminRole, 'postgres'),
+    peers,
     pid,
     adopted,
     exited,

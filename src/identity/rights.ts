@@ -21,6 +21,8 @@ export const rights = [
   'rotation.run',
   'rotation.view',
   'conflict.decide',
+  'node.change',
+  'node.view',
   'audit.view',
 ] as const;
 export type Right = (typeof rights)[number];
@@ -44,6 +46,7 @@ export const rightsOf: Readonly<Record<Role, readonly Right[]>> = {
     'session.view',
     'recording.view',
     'rotation.view',
+    'node.view',
     'audit.view',
   ],
   'password-user': [],

@@ -12,6 +12,7 @@ import { operator, type Rooms } from './rooms.ts';
 import { auditAnswers } from './routes/audit.ts';
 import { conflictAnswers } from './routes/conflicts.ts';
 import { estateAnswers } from './routes/estate.ts';
+import { nodeAnswers } from './routes/nodes.ts';
 import { peopleAnswers } from './routes/people.ts';
 import { recordingAnswers } from './routes/recordings.ts';
 import { rotationAnswers } from './routes/rotation.ts';
@@ -31,6 +32,7 @@ export async function serveOperators(
     ...estateAnswers(rooms, operator),
     ...rotationAnswers(rooms, operator),
     ...conflictAnswers(rooms, operator),
+    ...nodeAnswers(rooms, operator),
     ...recordingAnswers(rooms, operator),
     ...sessionAnswers(rooms, live, operator),
     ...auditAnswers(rooms, operator),

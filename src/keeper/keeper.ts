@@ -17,9 +17,10 @@ import type { GateId } from '../base/ids.ts';
 import { type Log, openLog } from '../base/log.ts';
 import type { Config } from '../config.ts';
 import { type Db, listen, migrate, openDatabase } from '../db/db.ts';
+import type { PeerPlace } from '../db/embedded.ts';
 import { type JobQueue, openJobs } from '../db/jobs.ts';
-import { accessChanged, ensureEnrolment } from '../identity/identity.ts';
-import { openRotation, timingFor } from '../rotation/rotation.ts';
+import { accessChanged, ensureEnrolment, users } from '../identity/identity.ts';
+import { openMembership, openRotation, type OwnServer, timingFor } from '../rotation/rotation.ts';
 import { createRootKey, openVault } from '../vault/vault.ts';
 import { serveOperators } from './contract-server.ts';
 import { type Gates, type GateToken, openGates } from './gates.ts';
@@ -40,6 +41,9 @@ interface Greeting {
   };
   readonly ownerUrl: string;
   readonly appUrl: string;
+  /** Of our own server: its superuser, and where it reads what it needs for other nodes, if they may come in. */
+  readonly adminUrl?: string;
+  readonly peers?: PeerPlace;
   readonly gates: readonly GateToken[];
 }
 
@@ -76,7 +80,7 @@ export async function runKeeper(input: Readable, say: (line: object) => void, ve
 }
 
 async function keep(
-  { config, folders, ownerUrl, appUrl }: Greeting,
+  { config, folders, ownerUrl, appUrl, adminUrl, peers }: Greeting,
   gates: Gates,
   heard: AsyncIterator<string>,
   say: (line: object) => void,
@@ -98,6 +102,13 @@ async function keep(
   const auditSigner = await vault.sealSigner('audit-head');
   const recordingSigner = await vault.sealSigner('recording-seal');
   const anchorFile = join(folders.anchors, 'audit.anchors');
+  // First, so that a database that was set back changes nothing.
+  const server = ownServer(config, adminUrl, peers);
+  const sealedElsewhere = async (): Promise<boolean> => (await users(db)).some((user) => user.factors.includes('totp'));
+  await using membership = await openMembership(
+    { db, url: appUrl, vault, log, clock, server, sealedElsewhere },
+    signal,
+  );
   const { heartbeatHours, ...rules } = config.rotation;
   await using rotation = await openRotation(
     {
@@ -117,6 +128,7 @@ async function keep(
     url: appUrl,
     vault,
     rotation,
+    membership,
     gates,
     clock,
     log,
@@ -151,9 +163,10 @@ async function keep(
   const look = (): void => void endWhatMustEnd(rooms, signal);
   const onEvent = (channel: string, payload: string): void => {
     if (channel === sessionKill) tellKill(rooms, JSON.parse(payload) as SessionKill);
+    else if (channel === nodeChanged) void startAgain(rooms, stop);
     else look();
   };
-  await listen(appUrl, [sessionKill, accessChanged], { onEvent, onReconnected: look }, log, signal);
+  await listen(appUrl, [sessionKill, accessChanged, nodeChanged], { onEvent, onReconnected: look }, log, signal);
   const timer = setInterval(look, 5000);
   // A job and not a timer: of several keepers on one database one signs.
   await using jobs = await openJobs(appUrl, log);
@@ -168,6 +181,27 @@ async function keep(
   clearInterval(timer);
   await record(db, self, { type: 'keeper.stopped', about: {}, details: { reason: wordsOf(signal.reason) } });
   await anchor(rooms);
+}
+
+/** Of what other nodes need, what there is. */
+function ownServer(
+  { node }: Config,
+  adminUrl: string | undefined,
+  place: PeerPlace | undefined,
+): OwnServer | 'node.own-server' | 'node.no-listener' {
+  if (adminUrl === undefined) return 'node.own-server';
+  if (node === undefined || place === undefined) return 'node.no-listener';
+  return { adminUrl: adminUrl.replace('/postgres?', '/sallyport?'), place, host: node.host, port: node.port };
+}
+
+/** The name in facts, or the key ring, is another one now: everything that knows the former one is opened again. */
+const nodeChanged = 'node_changed';
+
+/** When what was asked is done and its answer was sent, which takes a moment. */
+async function startAgain({ membership, clock }: Rooms, stop: AbortController): Promise<void> {
+  await membership.idle();
+  await clock.sleep(300, stop.signal).catch(() => {});
+  stop.abort(new Error('this node has another name or key ring now'));
 }
 
 /** On the very first start there is neither vault nor key: the key is made. Later a missing key is an error. */

@@ -3,7 +3,7 @@ import type { Actor } from '../audit/audit.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Db } from '../db/db.ts';
-import type { Rotation } from '../rotation/rotation.ts';
+import type { Membership, Rotation } from '../rotation/rotation.ts';
 import type { SealSigner, Vault } from '../vault/vault.ts';
 import type { Gates } from './gates.ts';
 
@@ -13,6 +13,7 @@ export interface Rooms {
   readonly url: string;
   readonly vault: Vault;
   readonly rotation: Rotation;
+  readonly membership: Membership;
   readonly gates: Gates;
   readonly clock: Clock;
   readonly log: Log;

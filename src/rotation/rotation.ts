@@ -44,6 +44,8 @@ import { verifyAccount } from './resolution/synchrony.ts';
 import { verificationReport, type VerificationRow } from './resolution/verifications.ts';
 import { watch } from './triggers/watch.ts';
 
+export { type Membership, openMembership, type OwnServer } from './nodes/membership.ts';
+export type { NodesStatus, PeerStatus } from './nodes/status.ts';
 export type { AnswerClass, Connector } from './connectors/connector.ts';
 export { allConnectors, connectorNamed, connectorNames } from './connectors/registry.ts';
 export { type Rules, type Timing, timingFor, usualRules, usualTiming } from './context.ts';

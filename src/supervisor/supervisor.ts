@@ -14,7 +14,7 @@ import type { GateId } from '../base/ids.ts';
 import { type Log, openLog } from '../base/log.ts';
 import { newId } from '../base/new-id.ts';
 import type { Config } from '../config.ts';
-import { type EmbeddedDatabase, startEmbedded } from '../db/embedded.ts';
+import { type EmbeddedDatabase, type PeerPlace, startEmbedded } from '../db/embedded.ts';
 import { type Child, keepRunning } from './child.ts';
 import { PartError } from './errors.ts';
 import { type Folders, prepareFolders } from './folders.ts';
@@ -112,6 +112,7 @@ function startParts(
         folders,
         ownerUrl: database.ownerUrl(),
         appUrl: database.appUrl(),
+        ...database.own(),
         gates: [...tokens.values()],
       }),
       said: (line) => {
@@ -187,6 +188,8 @@ function startParts(
 interface Database extends AsyncDisposable {
   ownerUrl(): string;
   appUrl(): string;
+  /** Of our own server only: the superuser, and where files for it lie. Given to the keeper for what nodes need. */
+  own(): { readonly adminUrl: string; readonly peers?: PeerPlace } | undefined;
   pid(): number | undefined;
 }
 
@@ -194,10 +197,17 @@ interface Database extends AsyncDisposable {
 async function startDatabase(config: Config, folders: Folders, log: Log, signal: AbortSignal): Promise<Database> {
   if (config.databaseUrl !== undefined) {
     const url = config.databaseUrl;
-    return { ownerUrl: () => url, appUrl: () => url, pid: () => undefined, [Symbol.asyncDispose]: async () => {} };
+    return {
+      ownerUrl: () => url,
+      appUrl: () => url,
+      own: () => undefined,
+      pid: () => undefined,
+      [Symbol.asyncDispose]: async () => {},
+    };
   }
   const stopped = new AbortController();
-  const start = (): Promise<EmbeddedDatabase> => startEmbedded({ dir: folders.db, log }, stopped.signal);
+  const start = (): Promise<EmbeddedDatabase> =>
+    startEmbedded({ dir: folders.db, log, peers: config.node }, stopped.signal);
   let database = await start();
   const watching = watch();
   async function watch(): Promise<void> {
@@ -218,6 +228,10 @@ async function startDatabase(config: Config, folders: Folders, log: Log, signal:
   return {
     ownerUrl: () => database.ownerUrl,
     appUrl: () => database.appUrl,
+    own: () => ({
+      adminUrl: database.adminUrl,
+      ...(database.peers === undefined ? {} : { peers: database.peers }),
+    }),
     pid: () => database.pid,
     [Symbol.asyncDispose]: async () => {
       stopped.abort();

@@ -22,6 +22,11 @@ export const vaultErrors = defineErrors({
     meaning: 'the root key is not the one this vault was made with',
     remedy: 'configure the path of the root key that belongs to this database',
   },
+  'vault.ring-in-use': {
+    meaning:
+      'this vault has values under a key ring of its own, and a node that joins takes over the ring of the others',
+    remedy: 'join with a new data directory, or record the credentials on the other node and start this one anew',
+  },
   'vault.rootkey-exists': {
     meaning: 'a root key file is there already',
     remedy: 'use the file that is there, or give another path; an existing root key is never overwritten',

@@ -47,7 +47,8 @@ const recipe: Readonly<Record<HostKeyName | SealKeyName, readonly [string, Param
   'audit-head': ['ed25519', {}],
 };
 
-function placeOf(name: string): Place {
+/** Where a key of the installation's own stands. */
+export function placeOf(name: string): Place {
   return { table: 'vault_key', row: name, account: '', kind: 'private-key' };
 }
 

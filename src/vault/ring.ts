@@ -78,10 +78,15 @@ export async function addKeyVersion(db: Db, rootKeyPath: string, dataDirectory: 
   });
 }
 
+/** The value by which a database knows its root key. */
+export function checkOf(rootKey: Secret): Uint8Array {
+  using checkKey = derive(rootKey, 'sallyport root key check v1');
+  return new Uint8Array(createHmac('sha256', checkKey.reveal()).update('sallyport').digest());
+}
+
 /** Compares the check value, or stores it and the first key in an empty database. */
 async function proveRootKey(tx: Tx, rootKey: Secret): Promise<Uint8Array> {
-  using checkKey = derive(rootKey, 'sallyport root key check v1');
-  const own = new Uint8Array(createHmac('sha256', checkKey.reveal()).update('sallyport').digest());
+  const own = checkOf(rootKey);
   const row = await tx.selectFrom('vault_root').select('root_check').executeTakeFirst();
   if (row === undefined) {
     const orphan = await tx.selectFrom('vault_kek').select('version').executeTakeFirst();
@@ -102,15 +107,22 @@ async function insertKey(tx: Tx, rootKey: Secret, version: number): Promise<void
 }
 
 async function readKeys(tx: Tx, rootKey: Secret): Promise<Map<number, Secret>> {
+  return openKeys(rootKey, await tx.selectFrom('vault_kek').select(['version', 'sealed']).execute());
+}
+
+/** Opens the keys of a ring that was sealed under this root key. Throws `vault.tampered`. */
+export function openKeys(
+  rootKey: Secret,
+  rows: readonly { readonly version: number; readonly sealed: Uint8Array }[],
+): Map<number, Secret> {
   using wrapping = derive(rootKey, 'sallyport key ring v1');
   const keys = new Map<number, Secret>();
-  for (const { version, sealed } of await tx.selectFrom('vault_kek').select(['version', 'sealed']).execute())
-    keys.set(version, openUnder(wrapping, keyAad(version), sealed));
+  for (const { version, sealed } of rows) keys.set(version, openUnder(wrapping, keyAad(version), sealed));
   if (keys.size === 0) throw new VaultError('vault.tampered', 'the key ring is empty');
   return keys;
 }
 
-const historyPlace: Place = { table: 'vault_key', row: 'history', account: '', kind: 'mac' };
+export const historyPlace: Place = { table: 'vault_key', row: 'history', account: '', kind: 'mac' };
 
 async function historyKey(tx: Tx, keys: ReadonlyMap<number, Secret>, newest: number): Promise<Secret> {
   const row = await tx.selectFrom('vault_key').select('sealed').where('name', '=', 'history').executeTakeFirst();

@@ -21,11 +21,13 @@ import type { Hold } from './holds.ts';
 import { type HostKeyName, hostSigner, type SealKeyName, type SealSigner, sealSigner } from './internal-keys.ts';
 import { openForHold, openVersion } from './opening.ts';
 import type { Rule } from './policy/rules.ts';
+import { adopt, type ForeignRing } from './adopt.ts';
 import { createRecordingKey, openRecordingKey } from './recording-keys.ts';
 import { openRing } from './ring.ts';
 import { readRootKey } from './root-key.ts';
 import { alarm, openSealed, sealBytes } from './sealing.ts';
 
+export type { ForeignRing } from './adopt.ts';
 export {
   type Account,
   type AccountDeclaration,
@@ -110,6 +112,19 @@ export interface Vault extends AsyncDisposable {
   sealBytes(context: string, bytes: Uint8Array): Promise<Uint8Array>;
   /** Opens what `sealBytes` made for the same context. Throws `vault.tampered`, audited. */
   openSealed(context: string, sealed: Uint8Array): Promise<Secret>;
+  /**
+   * Takes over another node's key ring, so that values which travel can be opened here; both have the same root key. `same`:
+   * it is this one's already. `adopted`: this vault is still on the former one and must be opened anew. `admin` is the
+   * tables' owner; `sealedElsewhere` says whether other rooms have bytes under this ring. Throws `vault.rootkey-wrong`, and `vault.ring-in-use` when there are values under this ring.
+   */
+  adopt(
+    admin: Db,
+    theirs: ForeignRing,
+    sealedElsewhere: () => Promise<boolean>,
+    actor: Actor,
+  ): Promise<'same' | 'adopted'>;
+  /** Another vault over the same database and root key file. */
+  again(signal: AbortSignal): Promise<Vault>;
   /** Makes, stores and returns the data key of a new recording. One recording, one key: a second call throws. */
   recordingKey(db: Db | Tx, recording: RecordingId): Promise<Secret>;
   /** The data key of a recording, or undefined if it never had one. */
@@ -139,6 +154,8 @@ export async function openVault(options: VaultOptions, signal: AbortSignal): Pro
     sealSigner: (name) => sealSigner(context, name),
     sealBytes: (about, bytes) => sealBytes(ring, about, bytes),
     openSealed: (about, sealed) => openSealed(context, about, sealed),
+    adopt: (admin, theirs, sealedElsewhere, actor) => adopt(ring, options, admin, theirs, sealedElsewhere, actor),
+    again: (until) => openVault(options, until),
     recordingKey: (tx, recording) => createRecordingKey(ring, tx, recording),
     openRecordingKey: (recording) => openRecordingKey(context, recording),
     [Symbol.asyncDispose]: async () => ring[Symbol.dispose](),

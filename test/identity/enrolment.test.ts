@@ -102,14 +102,16 @@ test('roles allow what the reviewed table says, and none of them to see a secret
     'rotation.run': 1,
     'rotation.view': 1,
     'conflict.decide': 1,
+    'node.change': 1,
+    'node.view': 1,
     'audit.view': 1,
   } satisfies Record<Right, 1>) as Right[];
   const table = roles.map((role) => [role, all.map((right) => (mayDo({ roles: [role] }, right) ? 'x' : '-')).join('')]);
   expect(table).toEqual([
-    ['administrator', 'xxxxxxxxxxxxxx'],
-    ['password-administrator', 'x-x--xx---xxx-'],
-    ['password-auditor', 'x-x-x--x-x-x-x'],
-    ['password-user', '--------------'],
+    ['administrator', 'xxxxxxxxxxxxxxxx'],
+    ['password-administrator', 'x-x--xx---xxx---'],
+    ['password-auditor', 'x-x-x--x-x-x--xx'],
+    ['password-user', '----------------'],
   ]);
   expect(
     Object.values(rightsOf)

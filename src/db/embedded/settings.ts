@@ -4,6 +4,7 @@
  * neither statements nor parameters nor the DETAIL lines that quote rows.
  */
 import { appRole, ownerRole } from '../roles.ts';
+import { peerRole } from './neighbours.ts';
 
 /** The cluster's first superuser: makes roles and databases, and backups. The program itself never uses it. */
 export const adminRole = 'postgres';
@@ -54,11 +55,19 @@ export function serverConf(places: Places, extra: Readonly<Record<string, string
   return `# Written at every start of Sallyport; changes here are lost.\n${lines.join('\n')}\n`;
 }
 
-/** pg_hba.conf: the unix socket, and on it the kernel's word for who is calling. There is no password to steal. */
-export const hbaConf = `# Written at every start of Sallyport.
+const ownHba = `# Written at every start of Sallyport.
 local all all peer map=sallyport
 local replication all peer map=sallyport
 `;
+
+/**
+ * pg_hba.conf: the unix socket, and on it the kernel's word for who is calling. There is no password to steal. Where other
+ * nodes come in: one role, into one database, over TLS, with its password. (Logical replication names a database; the
+ * word `replication`, which would let somebody copy the whole cluster, is not there.)
+ */
+export function hbaConf(peers: boolean): string {
+  return peers ? `${ownHba}hostssl ${databaseName} ${peerRole} all scram-sha-256\n` : ownHba;
+}
 
 /** pg_ident.conf: which users of the machine may be which roles. */
 export function identConf(users: readonly string[]): string {

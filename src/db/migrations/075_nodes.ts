@@ -27,7 +27,9 @@ async function identity(db: Kysely<unknown>): Promise<void> {
     alter table ledger_node
       add column name text constraint ledger_node_name_shape check (name ~ '^[a-z][a-z0-9]*(-[a-z0-9]+)*$' and length(name) <= 24),
       add column state text not null default 'single'
-        constraint ledger_node_state_known check (state in ('single', 'member', 'healing', 'set-back'))`.execute(db);
+        constraint ledger_node_state_known check (state in ('single', 'joining', 'member', 'healing', 'set-back')),
+      -- How other nodes reach this one, sealed.
+      add column card bytea`.execute(db);
   await sql`
     create table ledger_incarnation (
       id text primary key,
@@ -45,7 +47,7 @@ async function identity(db: Kysely<unknown>): Promise<void> {
       return null;
     end $$`.execute(db);
   await sql`create trigger node_changed after update on ledger_node
-    for each row execute function announce_node()`.execute(db);
+    for each row when (old.id <> new.id) execute function announce_node()`.execute(db);
 }
 
 async function travelling(db: Kysely<unknown>): Promise<void> {
@@ -232,8 +234,10 @@ async function neighbours(db: Kysely<unknown>): Promise<void> {
       name text primary key constraint node_peer_name_shape check (name ~ '^[a-z][a-z0-9]*(-[a-z0-9]+)*$' and length(name) <= 24),
       card bytea not null,
       added_at timestamptz not null default clock_timestamp(),
-      -- What the peer must still be told: that our side is to be copied anew.
-      renew boolean not null default false
+      -- What the peer must still be told: that it is to copy our side anew.
+      renew boolean not null default false,
+      -- Whether what was heard of the peer so far is in doubt: then everything is fetched from it anew.
+      doubt boolean not null default false
     )`.execute(db);
   await sql`
     create table node_knock (
@@ -241,6 +245,9 @@ async function neighbours(db: Kysely<unknown>): Promise<void> {
       letter bytea not null constraint node_knock_size check (length(letter) between 64 and 16384),
       at timestamptz not null default clock_timestamp()
     )`.execute(db);
+  await sql`revoke insert, update, delete, truncate on node_peer from sallyport_app`.execute(db);
+  // What a node that joins must have to know a value again that was used before; the other keys are a node's own.
+  await sql`create view ledger_ring_history as select sealed from vault_key where name = 'history'`.execute(db);
   // The only thing that a peer can write: a sealed letter that only somebody with the same key ring can have made.
   await sql`
     create function node_knock(letter bytea) returns void language plpgsql security definer set search_path = public as $$

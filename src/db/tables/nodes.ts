@@ -42,6 +42,7 @@ export interface NodePeerTable {
   card: Uint8Array;
   added_at: Generated<Date>;
   renew: Generated<boolean>;
+  doubt: Generated<boolean>;
 }
 
 export interface NodeKnockTable {
@@ -65,7 +66,13 @@ export interface AccountStateView {
   busy: boolean;
 }
 
+/** A view. */
+export interface LedgerRingHistoryView {
+  sealed: Uint8Array;
+}
+
 export type NodeTables = {
+  ledger_ring_history: LedgerRingHistoryView;
   ledger_incarnation: LedgerIncarnationTable;
   ledger_arrival: LedgerArrivalTable;
   ledger_quarantine: LedgerQuarantineTable;

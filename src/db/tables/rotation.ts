@@ -7,7 +7,8 @@ export interface LedgerNodeTable {
   /** As it stands in the facts: drawn, then `NAME`, then `NAME.2`… */
   id: Generated<string>;
   name: string | null;
-  state: Generated<'single' | 'member' | 'healing' | 'set-back'>;
+  state: Generated<'single' | 'joining' | 'member' | 'healing' | 'set-back'>;
+  card: Uint8Array | null;
 }
 
 export interface RandomizationTable {

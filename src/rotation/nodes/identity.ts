@@ -4,10 +4,10 @@ import type { Db, Tx } from '../../db/db.ts';
 import { nextIncarnation } from '../plan/site.ts';
 
 /**
- * `single`: never named. `member`: one of several. `healing`: its own facts are being fetched back. `set-back`: its
+ * `single`: never named. `joining`: others' facts are being copied for the first time. `member`: one of several. `healing`: its own facts are being fetched back. `set-back`: its
  * database is older than what others have heard from it; it must be healed before it changes anything.
  */
-export type NodeState = 'single' | 'member' | 'healing' | 'set-back';
+export type NodeState = 'single' | 'joining' | 'member' | 'healing' | 'set-back';
 
 export interface Identity {
   /** As it stands in new facts. */

@@ -43,11 +43,21 @@ export async function subscribeToAll(admin: Db, me: string, from: Source): Promi
   await create(admin, healingName(me, from.name), from.conninfo, allPublication);
 }
 
+const patienceMs = 60_000;
+
 async function create(admin: Db, name: string, conninfo: string, publication: string): Promise<void> {
   const full = `${conninfo} application_name=${name}`;
+  // A slot is made when the peer's running transactions have ended; two that subscribe to each other at once wait for ever.
   const make = (options: string) =>
-    sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
-      WITH (${sql.raw(options)})`.execute(admin);
+    admin.connection().execute(async (one) => {
+      await sql`SET statement_timeout = ${sql.lit(patienceMs)}`.execute(one);
+      try {
+        await sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
+          WITH (${sql.raw(options)})`.execute(one);
+      } finally {
+        await sql`RESET statement_timeout`.execute(one);
+      }
+    });
   const whole = 'copy_data = true, disable_on_error = false';
   try {
     await make(whole);

@@ -1,0 +1,108 @@
+/** What the work between nodes needs: both sides of our own database, the files that its server reads, and the vault. */
+import type { Clock } from '../../base/clock.ts';
+import { wordsOf } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { type Db, openPeer } from '../../db/db.ts';
+import type { PeerFiles } from '../../db/embedded.ts';
+import type { Vault } from '../../vault/vault.ts';
+import { type Card, readCard, writeCard } from './card.ts';
+import { NodeError } from './errors.ts';
+import { identityOf } from './identity.ts';
+import { peerRoleName } from './repl-role.ts';
+import type { Source } from './subscription.ts';
+
+export interface Neighbourhood {
+  readonly db: Db;
+  /** The superuser: subscriptions are his, and the tables that say who this node is. */
+  readonly admin: Db;
+  readonly files: PeerFiles;
+  /** Where other nodes reach our database. */
+  readonly host: string;
+  readonly port: number;
+  readonly vault: Vault;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly sealedElsewhere: () => Promise<boolean>;
+}
+
+/** This node's name; throws `node.not-named`. */
+export async function ownName({ db }: Pick<Neighbourhood, 'db'>): Promise<string> {
+  const { name } = await identityOf(db);
+  if (name === null) throw new NodeError('node.not-named');
+  return name;
+}
+
+export async function sealCard(vault: Vault, card: Card): Promise<Uint8Array> {
+  using bytes = writeCard(card);
+  return Buffer.from(await vault.sealBytes(context(card.name), bytes.reveal()));
+}
+
+/** Opens a card that was sealed for this name. Throws `vault.tampered`, and `node.letter-refused` if it is no card. */
+export async function openCard(vault: Vault, name: string, sealed: Uint8Array): Promise<Card> {
+  using bytes = await vault.openSealed(context(name), sealed);
+  const card = readCard(bytes.reveal());
+  if (card?.name !== name) throw new NodeError('node.letter-refused', `the card of ${name}`);
+  return card;
+}
+
+function context(name: string): string {
+  return `node-card/${name}`;
+}
+
+/** Names of all peers. */
+export async function peerNames({ db }: Pick<Neighbourhood, 'db'>): Promise<readonly string[]> {
+  return (await db.selectFrom('node_peer').select('name').orderBy('name').execute()).map((row) => row.name);
+}
+
+/** A peer's card; throws `node.peer-unknown`. */
+export async function cardOf({ db, vault }: Neighbourhood, name: string): Promise<Card> {
+  const row = await db.selectFrom('node_peer').select('card').where('name', '=', name).executeTakeFirst();
+  if (row === undefined) throw new NodeError('node.peer-unknown', name);
+  return openCard(vault, name, row.card);
+}
+
+/** Puts certificate and password where our server reads them, and says how it reaches the peer with them. */
+export function sourceOf({ files }: Pick<Neighbourhood, 'files'>, card: Card): Source {
+  const { name, host, port } = card;
+  const certificate = files.write(`${name}.pem`, card.certificate);
+  // One line of libpq's password file; a colon inside a field is written with a backslash.
+  const line = `${host.replaceAll(':', '\\:')}:${port}:*:${peerRoleName}:${card.password.revealText()}\n`;
+  const passfile = files.write(`${name}.pgpass`, line);
+  const parts = {
+    host,
+    port,
+    dbname: 'sallyport',
+    user: peerRoleName,
+    passfile,
+    sslmode: 'verify-ca',
+    sslrootcert: certificate,
+    channel_binding: 'require',
+    connect_timeout: 10,
+  };
+  const conninfo = Object.entries(parts).map(([key, value]) => `${key}='${quoted(String(value))}'`);
+  return { name, conninfo: conninfo.join(' ') };
+}
+
+function quoted(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
+}
+
+/** Works on a peer's database for a moment; undefined if it does not answer. */
+export async function withPeer<T>(
+  { log }: Pick<Neighbourhood, 'log'>,
+  card: Card,
+  work: (peer: Db) => Promise<T>,
+): Promise<T | undefined> {
+  let peer: Db;
+  try {
+    peer = await openPeer(card, log);
+  } catch (error) {
+    log.debug({ peer: card.name }, `another node does not answer: ${wordsOf(error)}`);
+    return undefined;
+  }
+  try {
+    return await work(peer);
+  } finally {
+    await peer.destroy();
+  }
+}

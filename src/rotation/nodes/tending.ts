@@ -1,0 +1,131 @@
+/**
+ * What goes on between nodes by itself: letters are read, what a peer could not be told is told when it answers again,
+ * what is in doubt is fetched anew, and a database that was set back is noticed before it changes anything.
+ */
+import { sql } from 'kysely';
+import { type Actor, record } from '../../audit/audit.ts';
+import { codeOf, wordsOf } from '../../base/errors.ts';
+import { inTransaction } from '../../db/db.ts';
+import { pruneBarriers } from './barrier.ts';
+import { isSetBack, refetch, renew } from './heal.ts';
+import { identityOf, setState } from './identity.ts';
+import { keepCard } from './joining.ts';
+import { type Letter, openLetter, post } from './letters.ts';
+import { cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
+import { forget } from './parting.ts';
+import { publish } from './publication.ts';
+import { isCopied, isThere, isUnreached, redirect, subscribe, subscriptionName } from './subscription.ts';
+
+const self: Actor = { kind: 'system', part: 'nodes' };
+
+/** Reads the letters that are there, oldest first; one that cannot be believed is thrown away with a warning. */
+export async function readLetters(near: Neighbourhood, signal: AbortSignal): Promise<void> {
+  const { name } = await identityOf(near.db);
+  if (name === null) return;
+  for (const { id, letter: sealed } of await near.db.selectFrom('node_knock').selectAll().orderBy('id').execute()) {
+    signal.throwIfAborted();
+    try {
+      await obey(near, name, await openLetter(near.vault, sealed, name, near.clock.now()), signal);
+    } catch (error) {
+      // It stays in the box while its writer cannot be reached.
+      if (isUnreached(error)) return near.log.info({}, `a letter waits: ${wordsOf(error)}`);
+      if (!['node.letter-refused', 'vault.tampered', 'vault.key-version-unknown'].includes(codeOf(error))) throw error;
+      near.log.warn({ code: codeOf(error) }, `a letter was thrown away: ${wordsOf(error)}`);
+    }
+    await near.admin.deleteFrom('node_knock').where('id', '=', id).execute();
+  }
+}
+
+async function obey(near: Neighbourhood, me: string, letter: Letter, signal: AbortSignal): Promise<void> {
+  const { kind, from: peer } = letter;
+  switch (kind) {
+    case 'join': {
+      using card = await openCard(near.vault, peer, Buffer.from(letter.card ?? '', 'base64'));
+      await keepCard(near.admin, near.vault, card);
+      const source = sourceOf(near, card);
+      const subscription = subscriptionName(me, peer);
+      if (await isThere(near.admin, subscription)) await redirect(near.admin, subscription, source.conninfo);
+      else await subscribe(near.admin, me, source);
+      return record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
+    }
+    case 'renew': {
+      using card = await cardOf(near, peer);
+      await renew(near.admin, me, sourceOf(near, card), near.clock, signal);
+      return record(near.db, self, {
+        type: 'node.peer-renewed',
+        about: {},
+        details: { peer, reason: 'it asked for it' },
+      });
+    }
+    case 'leave':
+      return forget(near, me, peer, 'it left', self);
+    default:
+      kind satisfies never;
+  }
+}
+
+/** Gives every subscription the present way to its peer, and the publications their present tables: once, at the start. */
+export async function straighten(near: Neighbourhood): Promise<void> {
+  const { name, own } = await identityOf(near.db);
+  if (name === null) return;
+  await publish(near.admin, own);
+  for (const peer of await peerNames(near)) {
+    using card = await cardOf(near, peer);
+    const { conninfo } = sourceOf(near, card);
+    if (await isThere(near.admin, subscriptionName(name, peer)))
+      await redirect(near.admin, subscriptionName(name, peer), conninfo);
+  }
+}
+
+/** One round of what is still to be done. A peer that does not answer is left for the next. */
+export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<void> {
+  const { name, state } = await identityOf(near.db);
+  if (name === null) return;
+  await pruneBarriers(near);
+  for (const { name: peer, renew: owed, doubt } of await near.db.selectFrom('node_peer').selectAll().execute()) {
+    signal.throwIfAborted();
+    using card = await cardOf(near, peer);
+    if (
+      doubt &&
+      state !== 'set-back' &&
+      !(await attempt(() => refetch(near.admin, name, sourceOf(near, card), near.clock, signal)))
+    )
+      continue;
+    if (doubt && state !== 'set-back')
+      await near.admin.updateTable('node_peer').set({ doubt: false }).where('name', '=', peer).execute();
+    if (owed && (await post(near, card, { kind: 'renew', from: name })))
+      await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
+  }
+  if (state === 'joining' && (await allCopied(near, name))) await setState(near.admin, 'member');
+  if (state === 'member') await noticeSetBack(near, signal);
+}
+
+/** False if the peer was not reached. */
+async function attempt(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (isUnreached(error)) return false;
+    throw error;
+  }
+}
+
+async function allCopied(near: Neighbourhood, me: string): Promise<boolean> {
+  for (const peer of await peerNames(near)) if (!(await isCopied(near.db, subscriptionName(me, peer)))) return false;
+  return true;
+}
+
+/** Asks peers whether they have heard more of this node than it knows; then it changes nothing until it is healed. */
+export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): Promise<void> {
+  for (const peer of await peerNames(near)) {
+    signal.throwIfAborted();
+    using card = await cardOf(near, peer);
+    if ((await withPeer(near, card, (at) => isSetBack(near.db, at))) !== true) continue;
+    near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
+    return inTransaction(near.admin, async (tx) => {
+      await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);
+      await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
+    });
+  }
+}
