@@ -1,5 +1,5 @@
 /**
- * `npm test`: formatting, lint, types, unit tests, end-to-end tests, each whatever became of the others. It closes with
+ * `npm test`: formatting, lint, types, unit tests, simulation, end-to-end tests, each whatever became of the others. It closes with
  * `N passed, N failed`. As root on Debian the packages that end-to-end tests need are installed; otherwise it says
  * loudly what it skips. With CI=true anything skipped is a failure.
  */
@@ -59,6 +59,8 @@ async function main(): Promise<void> {
   const packages = await ensurePackages(testPackages).catch((error: Error) => ({ kind: 'failed', error }) as const);
   if (packages.kind === 'failed') say(packages.error.message);
   await step('unit tests', vitest('unit'), 'unit.json');
+  const simulate = join(root, 'simulate/simulate.ts');
+  await step('simulation of 100,000 histories', [process.execPath, simulate, '--histories', '100000']);
   if (packages.kind === 'ready') {
     if (!fullMachines) say('not root: end-to-end tests that need machines with accounts of their own will be skipped');
     await step('end-to-end tests', vitest('e2e'), 'e2e.json');

@@ -34,7 +34,8 @@ export type ResolutionAction = 'A' | 'F' | 'B' | 'M';
 
 /**
  * A decision over an account in conflict. `root` decides everything it had `seen`; what it had not seen stays undecided
- * and is a conflict again. `confirm` and `reject` decide one uncertain value.
+ * and is a conflict again. `confirm` and `reject` decide one uncertain value. Which of several decisions holds is said by
+ * `over` alone, never by a clock; `decideRoot` and `decideValue` (resolve.ts) fill it in.
  */
 export type Decision =
   | {
@@ -42,9 +43,13 @@ export type Decision =
       /** The new current value; null blanks the account. */
       readonly root: Sigkey | null;
       readonly seen: readonly Sigkey[];
+      /** Those of `seen` that their own node had not confirmed. If it turns out that it did, nobody weighed that: a conflict again. */
+      readonly unproven?: readonly Sigkey[];
+      /** The decisions, by node and number, that this one replaces. One that is not in here stands beside it. */
+      readonly over?: readonly string[];
     }
-  | { readonly kind: 'confirm'; readonly sigkey: Sigkey }
-  | { readonly kind: 'reject'; readonly sigkey: Sigkey };
+  | { readonly kind: 'confirm'; readonly sigkey: Sigkey; readonly over?: readonly string[] }
+  | { readonly kind: 'reject'; readonly sigkey: Sigkey; readonly over?: readonly string[] };
 
 export interface ResolutionFact {
   readonly account: AccountId;

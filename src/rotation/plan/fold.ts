@@ -5,10 +5,13 @@
  * is in exactly one of `history`, `working` and `workingHistory`. Pure.
  */
 import type { Sigkey } from '../../base/ids.ts';
-import type { Facts, OutcomeFact, RandomizationFact, ResolutionFact, Status } from './facts.ts';
-import { saidAfter, siteOf } from './site.ts';
+import type { Facts, RandomizationFact, Status } from './facts.ts';
+import { opinionsOf, type RootFact, rootsOf, standing, wordsOf } from './standing.ts';
 
-/** `tree`: two values hang under one parent, or under none that counts. `incomplete`: at least one outcome is unknown. */
+/**
+ * `tree`: two values hang under one parent, or under none that counts, or two decisions that did not know of each other
+ * differ. `incomplete`: at least one outcome is unknown, or what is known of it contradicts itself.
+ */
 export type Conflict = 'none' | 'incomplete' | 'tree' | 'tree+incomplete';
 
 export interface Fold {
@@ -26,30 +29,31 @@ export interface Fold {
   readonly working: readonly Sigkey[];
   /** Failed, or uncertain and rejected by a decision. Never thrown away. */
   readonly workingHistory: readonly Sigkey[];
-  /** Parents that some fact names and no fact brought: wait for the node that knows them. */
+  /** Values that some fact names and no fact brought, as parent or as current: wait for the node that knows them. */
   readonly missing: readonly Sigkey[];
 }
 
 /** Folds the facts of one account. */
 export function fold(facts: Facts): Fold {
   const nodes = new Map(facts.randomizations.map((node) => [node.sigkey, node]));
-  const status = statuses(facts, nodes);
-  const decision = lastRoot(facts.resolutions);
+  const words = wordsOf(facts);
+  const all = rootsOf(facts);
+  // A decision for a value that is not here yet cannot be followed yet.
+  const roots = all.filter(({ decision }) => decision.root === null || nodes.has(decision.root));
+  const heads = standing(roots) as readonly RootFact[];
+  const contested = new Set(heads.map(({ decision }) => decision.root));
+  const disputed = contested.size > 1;
+  let root = latest(heads)?.decision.root ?? null;
 
-  // A pending value cannot be decided: its connector may be at work (whoever decides leaves it out of `seen`).
-  const decided = new Set((decision?.seen ?? []).filter((sigkey) => nodes.has(sigkey) && status.get(sigkey) !== 'P'));
-  if (decision?.root != null) {
-    decided.add(decision.root);
-    status.set(decision.root, 'C');
-  }
-  const all = [...nodes.values()];
-  const live = all.filter((node) => !decided.has(node.sigkey) && status.get(node.sigkey) !== 'F');
+  const decided = decidedBy(roots, words);
+  if (disputed) for (const other of contested) if (other !== null && other !== root) decided.delete(other);
+  const status = statuses(facts, words, roots, decided);
+  const live = [...nodes.values()].filter((node) => !decided.has(node.sigkey) && status.get(node.sigkey) !== 'F');
   const children = byParent(live);
 
   // From the last decision down to the first fork, uncertainty or pending value.
   const walked: Sigkey[] = [];
-  let root = decision === undefined ? null : decision.root;
-  for (;;) {
+  while (!disputed) {
     const below = children.get(root) ?? [];
     const only = below[0];
     if (below.length !== 1 || only === undefined || status.get(only) !== 'C') break;
@@ -63,17 +67,18 @@ export function fold(facts: Facts): Fold {
   const forked = [root, ...reached].some((sigkey) => (children.get(sigkey)?.length ?? 0) > 1);
   const loose = working.some((sigkey) => !reached.has(sigkey));
   const uncertain = working.some((sigkey) => status.get(sigkey) === 'U');
-  const tree = forked || loose;
+  const tree = forked || loose || disputed || roots.length < all.length;
 
   const confirmedParents = new Set(
     working.filter((sigkey) => status.get(sigkey) === 'C').map((sigkey) => nodes.get(sigkey)?.parent ?? null),
   );
   const held = root === null ? working : [root, ...working];
   const settled = [...decided].filter((sigkey) => status.get(sigkey) === 'C');
-  const failed = all.filter(
-    ({ sigkey }) => status.get(sigkey) === 'F' || (decided.has(sigkey) && status.get(sigkey) === 'U'),
+  const failed = [...nodes.keys()].filter(
+    (sigkey) => status.get(sigkey) === 'F' || (decided.has(sigkey) && status.get(sigkey) === 'U'),
   );
   const order = byAge(nodes);
+  const named = [...live.map((node) => node.parent), ...all.map(({ decision }) => decision.root)];
 
   return {
     root,
@@ -81,52 +86,65 @@ export function fold(facts: Facts): Fold {
     conflict: tree ? (uncertain ? 'tree+incomplete' : 'tree') : uncertain ? 'incomplete' : 'none',
     busy: working.some((sigkey) => status.get(sigkey) === 'P'),
     candidates: order(
-      held.filter((sigkey) => !confirmedParents.has(sigkey) && ['C', 'U'].includes(status.get(sigkey) ?? 'P')),
+      held.filter(
+        (sigkey) =>
+          (!confirmedParents.has(sigkey) || (disputed && contested.has(sigkey))) &&
+          ['C', 'U'].includes(status.get(sigkey) ?? 'P'),
+      ),
     ),
     history: order([...settled, ...walked]),
     working: order(working),
-    workingHistory: order(failed.map((node) => node.sigkey)),
-    missing: order([
-      ...new Set(live.map((node) => node.parent).filter((parent) => parent !== null && !nodes.has(parent))),
-    ] as Sigkey[]),
+    workingHistory: order(failed),
+    missing: order([...new Set(named.filter((sigkey) => sigkey !== null && !nodes.has(sigkey)))] as Sigkey[]),
   };
 }
 
-/** The status of every randomization; see OutcomeFact for whose word counts. */
-function statuses(facts: Facts, nodes: ReadonlyMap<Sigkey, RandomizationFact>): Map<Sigkey, Status> {
-  const status = new Map<Sigkey, Status>();
-  const decidedBy = new Map<Sigkey, OutcomeFact>();
-  for (const node of nodes.values()) status.set(node.sigkey, 'P');
-  for (const outcome of facts.outcomes) {
-    const node = nodes.get(outcome.sigkey);
-    if (node === undefined) continue;
-    const before = decidedBy.get(outcome.sigkey);
-    const own = siteOf(outcome.node) === siteOf(node.node);
-    if (own && (before === undefined || saidAfter(outcome, before))) {
-      decidedBy.set(outcome.sigkey, outcome);
-      status.set(outcome.sigkey, outcome.status);
-    } else if (!own && outcome.status === 'U' && before === undefined) {
-      status.set(outcome.sigkey, 'U');
+/**
+ * What decisions have decided: everything that any of them saw (it went to one of the histories then), and what any of
+ * them made current. A pending value cannot be decided: its connector may be at work. Nor is one that was decided as
+ * unproven if its own node had proved it: that is news.
+ */
+function decidedBy(roots: readonly RootFact[], words: ReadonlyMap<Sigkey, Status>): Set<Sigkey> {
+  const decided = new Set<Sigkey>();
+  for (const { decision } of roots) {
+    for (const sigkey of decision.seen) {
+      const word = words.get(sigkey);
+      if (word === undefined || word === 'P') continue;
+      if (word !== 'C' || decision.unproven?.includes(sigkey) !== true) decided.add(sigkey);
     }
   }
-  for (const { decision } of [...facts.resolutions].sort(inTime)) {
-    if (decision.kind !== 'root' && nodes.has(decision.sigkey))
-      status.set(decision.sigkey, decision.kind === 'confirm' ? 'C' : 'F');
+  for (const { decision } of roots) if (decision.root !== null) decided.add(decision.root);
+  return decided;
+}
+
+/**
+ * The status of every value. What its own node has proved and what people say may contradict each other: then it is
+ * uncertain until a decision, and the target is asked.
+ */
+function statuses(
+  facts: Facts,
+  words: ReadonlyMap<Sigkey, Status>,
+  roots: readonly RootFact[],
+  decided: ReadonlySet<Sigkey>,
+): Map<Sigkey, Status> {
+  const status = new Map(words);
+  for (const [sigkey, opinion] of opinionsOf(facts)) {
+    const word = words.get(sigkey);
+    if (word === 'U') status.set(sigkey, opinion);
+    else if ((word === 'C' || word === 'F') && word !== opinion && !decided.has(sigkey)) status.set(sigkey, 'U');
   }
+  for (const { decision } of roots) {
+    for (const sigkey of decision.unproven ?? [])
+      if (words.get(sigkey) === 'C' && !decided.has(sigkey)) status.set(sigkey, 'U');
+  }
+  // It was current once, whatever was decided later.
+  for (const { decision } of roots) if (decision.root !== null) status.set(decision.root, 'C');
   return status;
 }
 
-function lastRoot(
-  resolutions: readonly ResolutionFact[],
-): { root: Sigkey | null; seen: readonly Sigkey[] } | undefined {
-  const roots = [...resolutions].sort(inTime).flatMap(({ decision }) => (decision.kind === 'root' ? [decision] : []));
-  const last = roots.at(-1);
-  // What an earlier decision saw stays decided: it went to one of the histories then.
-  return last === undefined ? undefined : { root: last.root, seen: roots.flatMap((each) => each.seen) };
-}
-
-function inTime(a: ResolutionFact, b: ResolutionFact): number {
-  return a.at - b.at || (a.node < b.node ? -1 : a.node > b.node ? 1 : a.seq - b.seq);
+/** One of several that stand, the same on every node. Where they differ, it is only what is shown until that is settled. */
+function latest(heads: readonly RootFact[]): RootFact | undefined {
+  return [...heads].sort((a, b) => a.at - b.at || (a.node < b.node ? -1 : a.node > b.node ? 1 : a.seq - b.seq)).at(-1);
 }
 
 function byParent(nodes: readonly RandomizationFact[]): Map<Sigkey | null, Sigkey[]> {

@@ -7,6 +7,7 @@
 import type { Sigkey } from '../../base/ids.ts';
 import type { Decision, Facts } from './facts.ts';
 import { type Fold, fold as foldFacts } from './fold.ts';
+import { nameOf, rootsOf, standing, wordsOf } from './standing.ts';
 import type { Verification } from './verdict.ts';
 
 /** Why a person must decide. */
@@ -119,10 +120,23 @@ export function verdictOf(tested: readonly Tested[]): Verdict {
   return winner === undefined ? { kind: 'manual', because: 'none-accepted' } : { kind: 'root', root: winner.sigkey };
 }
 
-/** A decision for `root` over everything that is known now, except what is still pending. */
+/**
+ * A decision for `root` over everything that is known now, except what is still pending. `fold` is what the decision
+ * rests on: facts that came after it are not taken for seen.
+ */
 export function decideRoot(facts: Facts, root: Sigkey | null, fold: Fold = foldFacts(facts)): Decision {
-  const seen = facts.randomizations.map((fact) => fact.sigkey).filter((sigkey) => fold.status.get(sigkey) !== 'P');
-  return { kind: 'root', root, seen };
+  const words = wordsOf(facts);
+  const seen = facts.randomizations
+    .map((fact) => fact.sigkey)
+    .filter((sigkey) => (fold.status.get(sigkey) ?? 'P') !== 'P');
+  const unproven = seen.filter((sigkey) => words.get(sigkey) !== 'C');
+  return { kind: 'root', root, seen, unproven, over: standing(rootsOf(facts)).map(nameOf) };
+}
+
+/** A person's word on one uncertain value; it replaces what was said of that value before. */
+export function decideValue(facts: Facts, kind: 'confirm' | 'reject', sigkey: Sigkey): Decision {
+  const before = facts.resolutions.filter(({ decision }) => decision.kind !== 'root' && decision.sigkey === sigkey);
+  return { kind, sigkey, over: standing(before).map(nameOf) };
 }
 
 /**
