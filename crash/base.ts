@@ -32,6 +32,7 @@ export async function openBase(
   const url = at(appRole);
   const db = undo.use(await openDatabase(url, {}, silent));
   const pool = new pg.Pool(clientConfig(at(ownerRole)));
+  pool.on('error', () => {});
   const owner = undo.use(new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }));
   const dataDirectory = join(folder, name, 'data');
   const rootKeyPath = join(folder, name, 'root.key');

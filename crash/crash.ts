@@ -56,7 +56,6 @@ const reports: Report[] = [];
       occurrence: values.occurrence === undefined ? undefined : Number(values.occurrence),
       tell,
     });
-    for (const failure of report.failures) tell(failure);
     const { kills, recovered, lost } = report;
     tell(`${family.name}: ${report.points.size} points, ${kills} kills, ${recovered} recovered, ${lost} lost`);
     reports.push(report);

@@ -42,6 +42,8 @@ export interface Operation {
   readonly perform: (ways: Ways, task: Task, signal: AbortSignal) => Promise<string>;
   /** The target has a value that nobody knows: it is replaced, which the account allows. */
   readonly replaces?: true;
+  /** Nothing in the ledger says that something is wrong: the daily look finds it. */
+  readonly daily?: true;
   /** It looks at all accounts, so no other may be in progress. */
   readonly alone?: true;
   /** So many occurrences of a point are enough: each further one is the same for another account. */
@@ -112,6 +114,39 @@ const operations = {
       return nothing;
     },
     perform: async ({ rotation }, { account }, signal) => told(await rotation.reconcile(account, actor, signal)),
+  },
+  /** The same where no change of ours was in between: somebody else has set another value. */
+  'reconcile-changed': {
+    replaces: true,
+    daily: true,
+    past: async (past) => {
+      await past.known(null, 'C');
+      past.live(await past.unknown());
+      return nothing;
+    },
+    perform: async ({ rotation }, { account }, signal) => told(await rotation.reconcile(account, actor, signal)),
+  },
+  /** Somebody has put the former value back. */
+  'verify-former': {
+    daily: true,
+    past: async (past) => {
+      const former = await past.known(null, 'C');
+      await past.known(former, 'C');
+      past.live(former.value);
+      return nothing;
+    },
+    perform: async ({ rotation }, { account }, signal) => told(await rotation.verify(account, actor, signal)),
+  },
+  /** Neither of two values that may hold does, but one from before them. */
+  'resolve-former': {
+    past: async (past) => {
+      const first = await past.known(null, 'C');
+      const second = await past.known(first, 'C');
+      await past.known(second, 'U');
+      past.live(first.value);
+      return nothing;
+    },
+    perform: async ({ rotation }, { account }, signal) => told(await rotation.verify(account, actor, signal)),
   },
   force: {
     past: async (past) => {

@@ -12,9 +12,18 @@ import { timing } from './timing.ts';
 
 /** After so many milliseconds each the accounts that are not settled yet are looked at again. */
 const passing = [0, 10_000, 60_000, 31 * 60_000, 31 * 60_000] as const;
+const aDay = 25 * 3_600_000;
 
-/** Starts the product again, and lets it work until these accounts are settled or enough time has passed. */
-export async function recover(base: Base, accounts: readonly AccountId[], signal: AbortSignal): Promise<void> {
+/**
+ * Starts the product again, and lets it work until these accounts are settled or enough time has passed; with `daily`
+ * until the daily look at each of them was taken.
+ */
+export async function recover(
+  base: Base,
+  accounts: readonly AccountId[],
+  daily: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const { db, owner, vault } = base;
   await owner
     .updateTable('rotation_lease')
@@ -23,11 +32,17 @@ export async function recover(base: Base, accounts: readonly AccountId[], signal
   let ahead = 0;
   const clock: Clock = { now: () => Date.now() + ahead, sleep: (ms, until) => systemClock.sleep(ms, until) };
   await using rotation = await openRotation({ db, vault, log: silent, clock, timing, watch: true }, signal);
-  for (const more of passing) {
-    ahead += more;
-    await rotation.settle();
-    if (!(await anyOpen(base, accounts))) return;
-  }
+  const wait = async (): Promise<void> => {
+    for (const more of passing) {
+      ahead += more;
+      await rotation.settle();
+      if (!(await anyOpen(base, accounts))) return;
+    }
+  };
+  await wait();
+  if (!daily) return;
+  ahead += aDay;
+  await wait();
 }
 
 async function anyOpen({ db }: Base, accounts: readonly AccountId[]): Promise<boolean> {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { isRefusal } from '../src/base/errors.ts';
 import { historyOf } from '../src/rotation/ledger/history.ts';
 import { check, lostAmong } from './check.ts';
 import type { Family } from './families/family.ts';
@@ -124,7 +125,7 @@ class Run implements AsyncDisposable {
     const victim = await this.#next;
     const { missed, happened, unlisted } = await victim.run(prepared, bytesOf);
     this.#next = this.#start();
-    for (const what of unlisted) this.result.failures.push(`an unlisted point: ${what}`);
+    for (const what of unlisted) this.#fail(`an unlisted point: ${what}`);
 
     await stage.server.quiet();
     // Where the target had a value that nobody knew, there was none to be kept.
@@ -132,11 +133,9 @@ class Run implements AsyncDisposable {
       stage,
       prepared.filter((one) => operationNamed(one.case.operation).replaces !== true),
     );
-    await recover(
-      stage.base,
-      prepared.map(({ task }) => task.account),
-      this.#signal,
-    );
+    const accounts = prepared.map(({ task }) => task.account);
+    const daily = batch.some(({ operation }) => operationNamed(operation).daily === true);
+    await recover(stage.base, accounts, daily, this.#signal);
     for (const { one, kept, faults } of await check(stage, prepared)) {
       const stopped = missed.get(one.task.lane);
       const lost = gone.has(one) || !kept;
@@ -150,9 +149,15 @@ class Run implements AsyncDisposable {
         if (lost) this.result.lost++;
         if (all.length === 0) this.result.recovered++;
       }
-      if (all.length > 0) this.result.failures.push(await this.#describe(one, all));
+      if (all.length > 0) this.#fail(await this.#describe(one, all));
     }
+    await stage.retire(accounts);
     return { prepared, happened };
+  }
+
+  #fail(words: string): void {
+    this.result.failures.push(words);
+    this.#options.tell(words);
   }
 
   async #describe(one: Prepared, faults: readonly string[]): Promise<string> {
@@ -162,12 +167,22 @@ class Run implements AsyncDisposable {
     const at = stop === undefined ? '' : ` --point '${wordsOfWhere(stop.where)}' --occurrence ${stop.occurrence}`;
     const again = `npm run crash -- --family ${family.name} --operation ${operation}${at} --seed ${this.#options.seed}`;
     const history = await historyOf(base.db, one.task.account);
+    const lines = isRefusal(history)
+      ? [history.reason]
+      : [
+          ...history.versions.map(
+            ({ sigkey, status, current, candidate, message }) =>
+              `${sigkey} ${status}${current ? ' current' : ''}${candidate ? ' candidate' : ''}: ${message}`,
+          ),
+          ...history.attempts.map(({ trigger, result, message }) => `${trigger} ${result}: ${message}`),
+        ];
     const how = stop !== undefined && endsByItself(one) ? ' (its connector alone)' : '';
     return [
       `${family.name}, ${operation}, variant ${one.case.variant}, ${where}${how}:`,
       ...faults.map((fault) => `  ${fault}`),
       `  again: ${again}`,
-      `  history of ${one.label}: ${JSON.stringify(history)}`,
+      `  ${one.label}:`,
+      ...lines.map((line) => `    ${line}`),
     ].join('\n');
   }
 

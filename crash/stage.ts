@@ -58,6 +58,8 @@ export interface Stage extends AsyncDisposable {
   readonly wires: readonly Wire[];
   /** New accounts for these cases, one for each lane, on the target too. */
   readonly prepare: (cases: readonly Case[]) => Promise<readonly Prepared[]>;
+  /** These are looked after no more. */
+  readonly retire: (accounts: readonly AccountId[]) => Promise<void>;
 }
 
 const actor: Actor = { kind: 'operator', name: 'crash' };
@@ -167,6 +169,10 @@ export async function openStage(base: Base, family: Family, lanes: number): Prom
       const prepared = await Promise.all(cases.map(prepareOne));
       await server.plant(prepared.map(({ name, live }) => ({ name, value: live })));
       return prepared;
+    },
+    retire: async (accounts) => {
+      const removed = base.owner.updateTable('account').set({ removed_at: new Date() });
+      await removed.where('id', 'in', [...accounts]).execute();
     },
     [Symbol.asyncDispose]: () => life.disposeAsync(),
   };

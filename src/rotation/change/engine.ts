@@ -8,11 +8,11 @@ import { record } from '../../audit/audit.ts';
 import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
-import { type Hold, holdExclusively, releaseHoldsOf } from '../../vault/vault.ts';
+import { type Hold, holdExclusively } from '../../vault/vault.ts';
 import type { ChangeAnswer, Connector, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
-import { type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
+import { holdSubject, type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addRandomization } from '../ledger/ledger.ts';
 import { type Because, type Demand, plan, type Trigger } from '../plan/next.ts';
 import { commit } from '../points.ts';
@@ -48,8 +48,6 @@ export async function rotateAccount(
   const { holder, clock, timing } = context;
   await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
   if (lease === undefined) return skipped(context, subject, 'changing', actor);
-  // Under the lease, a hold of an earlier change is a dead process's.
-  await releaseHoldsOf(context.db, { subject: holdSubject(id) });
   await settlePending(context, subject, lease, lease.signal);
 
   const question = await questionOf(context, subject, { demanded: isDemand(trigger) ? trigger : false, mine: true });
@@ -217,10 +215,6 @@ async function skipped(context: Context, subject: Subject, why: Because, actor: 
     record(tx, actor, { type: 'rotation.skipped', about, details: { reason: why } }),
   );
   return turnDown(codes[why], subject.account.label);
-}
-
-function holdSubject(account: AccountId): string {
-  return `rotation of ${account}`;
 }
 
 /** Keeps sessions from starting on a value that is being replaced; none where the account is rotated while in use. */
