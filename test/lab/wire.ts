@@ -22,7 +22,7 @@ export interface Wire extends AsyncDisposable {
   pause(): void;
   /** Reads on and throws away: packets vanish, nobody is told. New connections open and stay silent. */
   blackhole(): void;
-  /** Ends pausing and black-holing. What was swallowed is lost, so a stream that lost bytes is broken for ever. */
+  /** Ends pausing and black-holing, also one that was to come. What was swallowed is lost, so a stream that lost bytes is broken for ever. */
   resume(): void;
   /** Breaks every connection that is open now. New ones work. */
   cut(how: Cut): void;
@@ -31,6 +31,8 @@ export interface Wire extends AsyncDisposable {
    * may overtake the last of them if the receiver does not read.
    */
   cutAfter(direction: Direction, bytes: number, how: Cut): void;
+  /** Lets this many more bytes through, and is a black hole from then on. */
+  silenceAfter(direction: Direction, bytes: number): void;
   /** Refuses new connections (they are reset as soon as they open), or takes them again. */
   refuse(refusing: boolean): void;
   /** Resolves as soon as this many bytes in all went through in this direction. */
@@ -53,7 +55,10 @@ export async function openWire(to: { readonly address: string; readonly port: nu
   const pairs = new Set<Pair>();
   const sockets = new Set<Socket>();
   const bytes: Record<Direction, number> = { up: 0, down: 0 };
-  const limits: Record<Direction, { at: number; how: Cut } | undefined> = { up: undefined, down: undefined };
+  const limits: Record<Direction, { at: number; how: Cut | 'silence' } | undefined> = {
+    up: undefined,
+    down: undefined,
+  };
   const waiting = new Set<() => void>();
   let accepted = 0;
   let refusing = false;
@@ -104,8 +109,13 @@ export async function openWire(to: { readonly address: string; readonly port: nu
     const full = !into.write(room === chunk.length ? chunk : chunk.subarray(0, room));
     if (limit !== undefined && bytes[direction] >= limit.at) {
       limits[direction] = undefined;
+      const { how } = limit;
+      if (how === 'silence') {
+        setFlow('swallowing');
+        return changed();
+      }
       // The last bytes leave before the connection breaks: an RST would throw away what is still queued.
-      into.write('', () => breakPair(pair, limit.how));
+      into.write('', () => breakPair(pair, how));
       from.pause();
     } else if (full) {
       from.pause();
@@ -182,12 +192,19 @@ export async function openWire(to: { readonly address: string; readonly port: nu
     },
     pause: () => setFlow('paused'),
     blackhole: () => setFlow('swallowing'),
-    resume: () => setFlow('running'),
+    resume: () => {
+      for (const direction of ['up', 'down'] as const)
+        if (limits[direction]?.how === 'silence') limits[direction] = undefined;
+      setFlow('running');
+    },
     cut: (how) => {
       for (const pair of pairs) breakPair(pair, how);
     },
     cutAfter: (direction, count, how) => {
       limits[direction] = { at: bytes[direction] + count, how };
+    },
+    silenceAfter: (direction, count) => {
+      limits[direction] = { at: bytes[direction] + count, how: 'silence' };
     },
     refuse: (next) => {
       refusing = next;

@@ -15,7 +15,7 @@ import { type Db, openDatabase } from '../../src/db/db.ts';
 import { clientConfig } from '../../src/db/dsn.ts';
 import { prepareDatabase } from '../../src/db/embedded.ts';
 import type { Tables } from '../../src/db/tables.ts';
-import type { TestCluster } from './database-setup.ts';
+import type { TestCluster } from './test-cluster.ts';
 
 export interface TestDatabase extends AsyncDisposable {
   /** As the program: the app role. */

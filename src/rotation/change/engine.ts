@@ -8,11 +8,12 @@ import { record } from '../../audit/audit.ts';
 import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
-import { type Hold, holdExclusively, releaseHoldsOf } from '../../vault/vault.ts';
+import type { Tx } from '../../db/db.ts';
+import { type Hold, holdExclusively } from '../../vault/vault.ts';
 import type { ChangeAnswer, Connector, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
-import { type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
+import { holdSubject, type Lease, nameLease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addRandomization } from '../ledger/ledger.ts';
 import { type Because, type Demand, plan, type Trigger } from '../plan/next.ts';
 import { commit } from '../points.ts';
@@ -48,8 +49,6 @@ export async function rotateAccount(
   const { holder, clock, timing } = context;
   await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
   if (lease === undefined) return skipped(context, subject, 'changing', actor);
-  // Under the lease, a hold of an earlier change is a dead process's.
-  await releaseHoldsOf(context.db, { subject: holdSubject(id) });
   await settlePending(context, subject, lease, lease.signal);
 
   const question = await questionOf(context, subject, { demanded: isDemand(trigger) ? trigger : false, mine: true });
@@ -71,8 +70,10 @@ export async function reconcileUnder(
   parent: Sigkey | null,
   lease: Lease,
   actor: Actor,
+  decides: How['decides'],
 ): Promise<RotationResult | RotationRefusal> {
-  const how = { operation: 'reconcile', trigger: 'reconcile', actor } as const;
+  const decision = decides === undefined ? {} : { decides };
+  const how = { operation: 'reconcile', trigger: 'reconcile', actor, ...decision } as const;
   return randomize(context, subject, parent, lease, how, lease.signal);
 }
 
@@ -84,6 +85,11 @@ interface How {
   readonly presumed?: boolean;
   /** Done here because the managing node cannot be reached. */
   readonly fallback?: boolean;
+  /**
+   * What is decided by this change and must not be without it: written in the transaction of the intent. A process that
+   * dies before it has decided nothing; after it the new value is pending, and somebody finds out what the target has.
+   */
+  readonly decides?: (tx: Tx) => Promise<void>;
 }
 
 /** The change itself. The caller has the lease and has asked the plan. */
@@ -107,7 +113,7 @@ export async function randomize(
 
   using fresh = await drawFresh(context, subject, connector);
   const tag: Tag = { sigkey: newId<Sigkey>(), trigger: how.trigger, actor: how.actor, started };
-  await commitIntent(context, subject, connector, parent, lease, tag, fresh, how.fallback === true);
+  await commitIntent(context, subject, connector, parent, lease, tag, fresh, how);
   try {
     // Before the target hears of it the other nodes do, as far as they can be reached.
     await context.peers.sent(signal);
@@ -151,7 +157,7 @@ async function commitIntent(
   lease: Lease,
   tag: Tag,
   fresh: Fresh,
-  fallback: boolean,
+  { fallback = false, decides }: How,
 ): Promise<void> {
   const { sigkey, actor } = tag;
   const account = subject.account.id;
@@ -159,6 +165,7 @@ async function commitIntent(
   await commit(context, 'intent', async (tx) => {
     if (!(await stillLeased(tx, account, lease.token)))
       throw new RotationError('rotation.lease-lost', subject.account.label);
+    await decides?.(tx);
     await context.vault.store(tx, { account, sigkey, credential: fresh.stored, origin: 'generated', actor });
     await addRandomization(tx, context.vault, { sigkey, account, parent, node: context.node, createdAt });
     await nameLease(tx, account, lease.token, sigkey);
@@ -217,10 +224,6 @@ async function skipped(context: Context, subject: Subject, why: Because, actor: 
     record(tx, actor, { type: 'rotation.skipped', about, details: { reason: why } }),
   );
   return turnDown(codes[why], subject.account.label);
-}
-
-function holdSubject(account: AccountId): string {
-  return `rotation of ${account}`;
 }
 
 /** Keeps sessions from starting on a value that is being replaced; none where the account is rotated while in use. */

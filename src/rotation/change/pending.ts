@@ -5,9 +5,9 @@
  */
 import type { Actor } from '../../audit/audit.ts';
 import { record } from '../../audit/audit.ts';
+import { releaseHoldsOf } from '../../vault/vault.ts';
 import type { Context } from '../context.ts';
-import type { Lease } from '../ledger/lease.ts';
-import { stillLeased } from '../ledger/lease.ts';
+import { holdSubject, type Lease, stillLeased } from '../ledger/lease.ts';
 import { addOutcome, foldOf } from '../ledger/ledger.ts';
 import type { RandomizationFact } from '../plan/facts.ts';
 import { siteOf } from '../plan/site.ts';
@@ -20,7 +20,7 @@ import type { Subject } from './subject.ts';
 
 const recovery: Actor = { kind: 'system', part: 'rotation' };
 
-/** Settles every pending value of the account that this node drew, oldest first. */
+/** Settles every pending value of the account that this node drew, oldest first, and ends the hold of whoever drew it. */
 export async function settlePending(
   context: Context,
   subject: Subject,
@@ -28,6 +28,8 @@ export async function settlePending(
   signal: AbortSignal,
 ): Promise<readonly RotationResult[]> {
   const results: RotationResult[] = [];
+  // Under the lease, a hold of an earlier change is a dead process's.
+  await releaseHoldsOf(context.db, { subject: holdSubject(subject.account.id) });
   for (const fact of await pendingOf(context, subject)) {
     if (siteOf(fact.node) !== siteOf(context.node)) continue;
     const { sigkey, parent: old } = fact;

@@ -147,3 +147,31 @@ export async function leaseOf(
     .executeTakeFirst();
   return row === undefined || row.left <= 0 ? null : { sigkey: row.sigkey, expiresAt: now + row.left * 1000 };
 }
+
+/** How a randomization names itself where it holds its account. */
+export function holdSubject(account: AccountId): string {
+  return `rotation of ${account}`;
+}
+
+/**
+ * Ends the holds of processes that died while they changed something: such a hold stands under a lease, and is given up
+ * before it. Without this, sessions would wait for a change that nobody makes any more.
+ */
+export async function releaseHoldsOfTheDead(db: Db): Promise<void> {
+  await db
+    .updateTable('hold')
+    .set({ released_at: new Date() })
+    .where('kind', '=', 'rotation')
+    .where('released_at', 'is', null)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('rotation_lease')
+            .select('token')
+            .whereRef('rotation_lease.account_id', '=', 'hold.account_id')
+            .where('rotation_lease.expires_at', '>', sql<Date>`clock_timestamp()`),
+        ),
+      ),
+    )
+    .execute();
+}

@@ -7,6 +7,7 @@ import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
+import type { Tx } from '../../db/db.ts';
 import { holdIfFree, randomize } from '../change/engine.ts';
 import { settlePending } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
@@ -18,7 +19,7 @@ import { decideRoot, forcedRoot } from '../plan/resolve.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { type Conflict, conflictOf, servesOthers } from './conflict.ts';
-import { settleConflict } from './settle.ts';
+import { settleConflict, writeSettled } from './settle.ts';
 import type { VerificationId, Verified } from './verifications.ts';
 
 /** What a decision by hand came to. */
@@ -76,8 +77,8 @@ export async function setCurrentValue(
 }
 
 /**
- * Clears the conflict by presumption and randomizes at once (B-27). Everything that could keep the second step from being
- * done is asked before the first, so that a refusal leaves all as it was.
+ * Clears the conflict by presumption and randomizes at once (B-27). The decision and the intent of the new value are one
+ * transaction, so that neither a refusal nor a death in between leaves a presumption that nothing makes true.
  */
 export async function forceRandomization(
   context: Context,
@@ -105,9 +106,11 @@ export async function forceRandomization(
     );
     const decision = decideRoot(facts, root, fold);
     const words = 'forced: the newest confirmed value is presumed to hold until the new one is set';
-    const settled = await settle(context, subject, lease, { action: 'F', decision, values, words, actor });
-    if (isRefusal(settled)) return settled;
-    const how = { operation: 'change', trigger: 'force', actor, presumed: true } as const;
+    const verification = newId<VerificationId>();
+    const started = context.clock.now();
+    const settled = { action: 'F', decision, verification, actor, started, values, words } as const;
+    const decides = (tx: Tx): Promise<void> => writeSettled(context, subject, tx, settled);
+    const how = { operation: 'change', trigger: 'force', actor, presumed: true, decides } as const;
     return randomize(context, subject, root, lease, how, lease.signal);
   });
 }

@@ -7,6 +7,7 @@ import { type Actor, record } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
+import type { Tx } from '../../db/db.ts';
 import { holdIfFree, reconcileUnder } from '../change/engine.ts';
 import { settlePending } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
@@ -19,7 +20,7 @@ import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { resolveUnder } from './automatic.ts';
 import { conflictOf, servesOthers } from './conflict.ts';
-import { settleConflict } from './settle.ts';
+import { writeSettled } from './settle.ts';
 import { verifyUnder } from './synchrony.ts';
 import type { VerificationId } from './verifications.ts';
 
@@ -47,9 +48,8 @@ export async function reconcileAccount(
   if (held === 'in-use') return turnDown('rotation.in-use', label);
   await using _ = held;
 
-  await giveUpConflict(context, subject, lease, actor);
-  const { fold } = await foldOf(context.db, id);
-  const result = await reconcileUnder(context, subject, fold.root, lease, actor);
+  const { parent, decides } = await givingUp(context, subject, actor);
+  const result = await reconcileUnder(context, subject, parent, lease, actor, decides);
   if (!isRefusal(result) && result.status === 'confirmed')
     await commit(context, 'attempt', (tx) =>
       record(tx, actor, {
@@ -107,12 +107,19 @@ async function wasFoundLost(
   return sync?.state === 'out-of-sync' && sync.sigkey === root && sync.checked_at.getTime() > oldest;
 }
 
-/** Every candidate was refused: the conflict is over in the way of a forced randomization, which follows at once. */
-async function giveUpConflict(context: Context, subject: Subject, lease: Lease, actor: Actor): Promise<void> {
+/**
+ * Every candidate was refused: the conflict is over in the way of a forced randomization, in one with the intent of the
+ * new value. Below which value that one hangs, and what is to be written; without a conflict nothing.
+ */
+async function givingUp(
+  context: Context,
+  subject: Subject,
+  actor: Actor,
+): Promise<{ readonly parent: Sigkey | null; readonly decides: ((tx: Tx) => Promise<void>) | undefined }> {
   const { facts, fold } = await foldOf(context.db, subject.account.id);
-  if (fold.conflict === 'none') return;
+  if (fold.conflict === 'none') return { parent: fold.root, decides: undefined };
   const root = forcedRoot(facts, fold);
-  await settleConflict(context, subject, lease, {
+  const settled = {
     action: 'F',
     decision: decideRoot(facts, root, fold),
     verification: newId<VerificationId>(),
@@ -125,5 +132,6 @@ async function giveUpConflict(context: Context, subject: Subject, lease: Lease, 
       message: 'refused; the reconcile account sets a new value',
     })),
     words: 'every known value is refused: the reconcile account sets a new one',
-  });
+  } as const;
+  return { parent: root, decides: (tx) => writeSettled(context, subject, tx, settled) };
 }

@@ -4,6 +4,7 @@
  */
 import { type Actor, record } from '../../audit/audit.ts';
 import type { Sigkey } from '../../base/ids.ts';
+import type { Tx } from '../../db/db.ts';
 import { noteAttempt } from '../change/outcome.ts';
 import type { Subject } from '../change/subject.ts';
 import type { Context } from '../context.ts';
@@ -36,30 +37,36 @@ export async function settleConflict(
   settled: Settled,
 ): Promise<void> {
   const { account } = subject;
-  const { action, decision, actor, started, values, words } = settled;
   await commit(context, 'resolution', async (tx) => {
     if (!(await stillLeased(tx, account.id, lease.token)))
       throw new RotationError('rotation.lease-lost', account.label);
-    const at = context.clock.now();
-    await addResolution(tx, context.vault, {
-      account: account.id,
-      node: context.node,
-      action,
-      decision,
-      tested: values.map(({ sigkey, retcode }) => ({ sigkey, answer: retcode })),
-      requester: JSON.stringify(actor),
-      at,
-    });
-    const verification = { id: settled.verification, node: context.node, action, actor };
-    await writeVerifications(tx, subject, verification, values);
-    await tx.deleteFrom('conflict_try').where('account_id', '=', account.id).execute();
-    const sigkey: Sigkey | null = decision.kind === 'root' ? decision.root : decision.sigkey;
-    const about = { account: account.id, target: account.target.id, ...(sigkey === null ? {} : { sigkey }) };
-    const details = { action, tried: values.length, reason: words };
-    await record(tx, actor, { type: 'rotation.resolved', about, details });
-    const note = { account: account.id, trigger: 'resolution', actor, started, ended: at, sigkey, message: words };
-    await noteAttempt(tx, { ...note, result: 'resolved', class: null });
+    await writeSettled(context, subject, tx, settled);
   });
+}
+
+/** The same in the transaction of something that stands or falls with it. The caller knows that the lease still holds. */
+export async function writeSettled(context: Context, subject: Subject, tx: Tx, settled: Settled): Promise<void> {
+  const { account } = subject;
+  const { action, decision, actor, started, values, words } = settled;
+  const at = context.clock.now();
+  await addResolution(tx, context.vault, {
+    account: account.id,
+    node: context.node,
+    action,
+    decision,
+    tested: values.map(({ sigkey, retcode }) => ({ sigkey, answer: retcode })),
+    requester: JSON.stringify(actor),
+    at,
+  });
+  const verification = { id: settled.verification, node: context.node, action, actor };
+  await writeVerifications(tx, subject, verification, values);
+  await tx.deleteFrom('conflict_try').where('account_id', '=', account.id).execute();
+  const sigkey: Sigkey | null = decision.kind === 'root' ? decision.root : decision.sigkey;
+  const about = { account: account.id, target: account.target.id, ...(sigkey === null ? {} : { sigkey }) };
+  const details = { action, tried: values.length, reason: words };
+  await record(tx, actor, { type: 'rotation.resolved', about, details });
+  const note = { account: account.id, trigger: 'resolution', actor, started, ended: at, sigkey, message: words };
+  await noteAttempt(tx, { ...note, result: 'resolved', class: null });
 }
 
 /** Remembers a try that decided nothing. The first that leaves it to a person is an alert. */

@@ -9,6 +9,7 @@ import { type AccountId, parseId, type TargetId } from '../../base/ids.ts';
 import { listen } from '../../db/db.ts';
 import { wishChannel } from '../change/wishes.ts';
 import type { Context } from '../context.ts';
+import { releaseHoldsOfTheDead } from '../ledger/lease.ts';
 import { watchArrivals } from '../nodes/arrivals.ts';
 import { choose, type Ready } from '../plan/choose.ts';
 import { act } from './act.ts';
@@ -60,6 +61,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
   /** Reads who may have something to do. `all`: also those that were quiet. */
   async function look(all: boolean): Promise<void> {
     const now = context.clock.now();
+    await releaseHoldsOfTheDead(context.db);
     for (const one of await readyAccounts(context, now))
       if (all || (quiet.get(one.account) ?? 0) <= now) ready.set(one.account, one);
     fill();

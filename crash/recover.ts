@@ -1,0 +1,57 @@
+/**
+ * What an operator does after the process was killed: nothing. The product starts again and time passes: leases run out,
+ * refused logins no longer count, what could still land has landed. Time is not waited for but told: leases end in the
+ * database, and the product's clock is set on.
+ */
+import { type Clock, systemClock } from '../src/base/clock.ts';
+import type { AccountId } from '../src/base/ids.ts';
+import { silent } from '../src/base/log.ts';
+import { openRotation } from '../src/rotation/rotation.ts';
+import type { Base } from './stage.ts';
+import { timing } from './timing.ts';
+
+/** After so many milliseconds each the accounts that are not settled yet are looked at again. */
+const passing = [0, 10_000, 60_000, 31 * 60_000, 31 * 60_000] as const;
+const aDay = 25 * 3_600_000;
+
+/**
+ * Starts the product again, and lets it work until these accounts are settled or enough time has passed; with `daily`
+ * until the daily look at each of them was taken.
+ */
+export async function recover(
+  base: Base,
+  accounts: readonly AccountId[],
+  daily: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const { db, owner, vault } = base;
+  await owner
+    .updateTable('rotation_lease')
+    .set({ expires_at: new Date(0) })
+    .execute();
+  let ahead = 0;
+  const clock: Clock = { now: () => Date.now() + ahead, sleep: (ms, until) => systemClock.sleep(ms, until) };
+  await using rotation = await openRotation({ db, vault, log: silent, clock, timing, watch: true }, signal);
+  const wait = async (): Promise<void> => {
+    for (const more of passing) {
+      ahead += more;
+      await rotation.settle();
+      if (!(await anyOpen(base, accounts))) return;
+    }
+  };
+  await wait();
+  if (!daily) return;
+  ahead += aDay;
+  await wait();
+}
+
+async function anyOpen({ db }: Base, accounts: readonly AccountId[]): Promise<boolean> {
+  const rows = await db
+    .selectFrom('ledger_account')
+    .select('account_id')
+    .where('account_id', 'in', [...accounts])
+    .where((is) => is.or([is('conflict', '!=', 'none'), is('busy', '=', true)]))
+    .limit(1)
+    .execute();
+  return rows.length > 0;
+}

@@ -1,0 +1,4 @@
+/** The process that dies. */
+import { live } from './live.ts';
+
+await live();
