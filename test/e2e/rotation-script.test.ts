@@ -353,6 +353,27 @@ describe('programs of anybody', () => {
     expect(await change(work({}, { settings: { program: 'offline' } }))).toMatchObject({ outcome: 'confirmed' });
   });
 
+  test.runIf(root)('where nobody may take the network away, it is not run at all', async () => {
+    const out = join(plugins, 'ran');
+    await program('hopeful', `touch '${out}'`);
+    const source = `
+      const { runPlugin } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/rotation/connectors/script/run.ts'))});
+      const limits = { network: false, seconds: 5 };
+      const ran = await runPlugin(${JSON.stringify(join(plugins, 'hopeful'))}, new Uint8Array(0), limits, new AbortController().signal);
+      console.log(JSON.stringify(ran));`;
+    const without = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin'];
+    const { stdout } = await runWell([
+      ...without,
+      process.execPath,
+      '--no-warnings',
+      '--input-type=module',
+      '-e',
+      source,
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'refused', words: expect.stringContaining('network') });
+    await expect(readFile(out)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   test('a program that somebody else could have written is not run', async () => {
     const refused = { outcome: 'unsent', class: 'unsupported' };
     const at = (name: string, folder = plugins): Promise<Answer> =>
