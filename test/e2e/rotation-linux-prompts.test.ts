@@ -84,7 +84,8 @@ exec sh -c "$command"
     });
 
     test('root changes it, by sudo with its password and by su, and a warning is no refusal', async () => {
-      for (const by of [login('root'), login('asking'), rootBehind('plain')]) {
+      // Everyone in one language, and the shortest way in the others: the words differ, the ways do not.
+      for (const by of name === 'de_DE' ? [login('root'), login('asking'), rootBehind('plain')] : [login('root')]) {
         const text = drawn().slice(0, 7);
         await plant();
         expect(await change(by, text)).toMatchObject({ outcome: 'confirmed' });
@@ -92,7 +93,7 @@ exec sh -c "$command"
       }
     });
 
-    test("su's no is not understood, so it is no answer about the value", async () => {
+    test('a no of su is not understood, so it is no answer about the value', async () => {
       const by = { ...rootBehind('plain'), credential: password('Wrong.One-1') };
       const task = { place: placeOf(machine), account: 'root', settings: {} };
       const answer = await ask({ connector, operation: 'verify', task, login: by });

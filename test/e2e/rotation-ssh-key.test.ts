@@ -1,5 +1,6 @@
 /** ssh-key on a machine with a real sshd. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LoginCredential } from '../../src/rotation/connectors/connector.ts';
 import { fullMachines, type Machine } from '../lab/machine.ts';
 import { conformance } from '../rotation/connectors/conformance.ts';
 import {
@@ -9,6 +10,7 @@ import {
   password,
   passwords,
   placeOf,
+  sh,
   sshBench,
   work,
 } from '../rotation/connectors/machine.ts';
@@ -53,9 +55,17 @@ describe.runIf(fullMachines)('ssh-key', () => {
         },
       };
     },
+    // A key does not expire; the account's password does, and sshd then lets nobody run anything, by whatever he came.
+    expire: async () => {
+      await sh(machine, 'chage -d 0 app');
+      return {
+        [Symbol.asyncDispose]: async () => {
+          await sh(machine, 'chage -d "$(date +%F)" app');
+        },
+      };
+    },
     without: {
       lock: 'keys are not locked by refused logins',
-      expire: 'keys do not expire',
       lie: 'the file is replaced in one step',
       strikes: 'keys are not locked by refused logins',
       nasty: 'keys are drawn, and have no characters of anybody',
@@ -116,6 +126,68 @@ describe.runIf(fullMachines)('ssh-key', () => {
       await ask({ connector, operation: 'change', work: what, fresh: { kind: 'ssh-key', publicKey } }),
     ).toMatchObject({ outcome: 'confirmed' });
     expect(await verify(login)).toMatchObject({ outcome: 'accepted' });
+  });
+
+  test.each(['ed25519', 'ecdsa-256', 'ecdsa-384', 'ecdsa-521', 'rsa-2048', 'rsa-4096'] as const)(
+    'a key of the kind %s is put in place, lets in, and is taken away again',
+    async (kind) => {
+      const { publicKey, login } = await pair(kind, kind);
+      const what = work(placeOf(machine), 'app', 'root', password(passwords.root));
+      const fresh = { kind: 'ssh-key', publicKey } as const;
+      expect(await ask({ connector, operation: 'change', work: what, fresh })).toMatchObject({ outcome: 'confirmed' });
+      expect(await verify(login)).toMatchObject({ outcome: 'accepted' });
+      const gone = await ask({ connector, operation: 'retire', work: what, former: [publicKey] });
+      expect(gone).toMatchObject({ outcome: 'confirmed' });
+      expect(await verify(login)).toMatchObject({ outcome: 'rejected' });
+    },
+  );
+
+  describe('an administrator looks into the files', () => {
+    const lookUp = async (logins: readonly LoginCredential[], settings = {}) => {
+      const task = { place: placeOf(machine), account: 'app', settings };
+      const admin = { user: 'nopass', credential: password(passwords.nopass) };
+      const answer = await ask({ connector, operation: 'adminverify', task, admin, candidates: logins, budget: 0 });
+      return answer.each?.map((one) => [one.answer, one.how ?? one.class]);
+    };
+
+    test('a key is there or not, and no login is made', async () => {
+      const [there, second, away] = [await pair('there'), await pair('second'), await pair('away')];
+      await write(`restrict ${there.line}\n`);
+      await machine.putFile('/home/app/.ssh/authorized_keys2', `${second.line}\n`, { owner: 'app' });
+      expect(await lookUp([away.login, there.login, second.login])).toEqual([
+        ['rejected', 'stored'],
+        ['accepted', 'stored'],
+        ['accepted', 'stored'],
+      ]);
+    });
+
+    test('a key of the second file is taken away too', async () => {
+      const [there, second] = [await pair('there'), await pair('second')];
+      await write(`${there.line}\n`);
+      await machine.putFile('/home/app/.ssh/authorized_keys2', `${second.line}\n`, { owner: 'app' });
+      const what = work(placeOf(machine), 'app', 'root', password(passwords.root));
+      const job = { connector, operation: 'retire', work: what, former: [second.publicKey] } as const;
+      expect(await ask(job)).toMatchObject({ outcome: 'confirmed' });
+      expect([await verify(there.login), await verify(second.login)]).toMatchObject([
+        { outcome: 'accepted' },
+        { outcome: 'rejected' },
+      ]);
+      expect(await machine.readFile(file)).toBe(`${there.line}\n`);
+      await sh(machine, 'rm /home/app/.ssh/authorized_keys2');
+    });
+
+    test('where sshd asks a program too, a key that is in no file may let in all the same', async () => {
+      const [there, away] = [await pair('there'), await pair('away')];
+      await write(`${there.line}\n`);
+      const usual = ['PermitRootLogin yes', 'MaxStartups 100'];
+      const command = ['AuthorizedKeysCommand /bin/true', 'AuthorizedKeysCommandUser nobody'];
+      await machine.restartSshd({ sshd: [...usual, ...command] });
+      expect(await lookUp([there.login, away.login])).toEqual([
+        ['accepted', 'stored'],
+        ['unknown', 'budget'],
+      ]);
+      await machine.restartSshd({ sshd: usual });
+    });
   });
 
   test('doing it twice adds one line', async () => {

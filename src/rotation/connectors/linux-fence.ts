@@ -27,20 +27,32 @@ export function ranOut(status: number | undefined): boolean {
 }
 
 /**
- * The tag comes by standard input, so that nothing of the fence carries it. Twice nothing, a moment apart: what was being
- * started in between is seen by the second look. A group is read from /proc/PID/stat behind the last parenthesis.
+ * The tag comes by standard input, so that nothing of the fence carries it. Whatever has it in its arguments is ended, its
+ * process group, and all that these have started. Twice nothing, a moment apart: what was being started in between is seen
+ * by the second look. Of /proc/PID/stat the fields behind the last parenthesis are state, parent and group.
  */
 const killAll = `IFS= read -r tag || exit 3
 round=0; none=0
 while [ $round -lt 60 ]; do
-  found=$(printf '%s\\n' "$tag" | grep -lsF -f - /proc/[0-9]*/cmdline)
-  if [ -z "$found" ]; then none=$((none + 1)); [ $none -lt 2 ] || exit 0; else none=0; fi
-  for file in $found; do
-    pid=\${file#/proc/}; pid=\${pid%/cmdline}
-    { IFS= read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
-    set -- \${stat##*) }
-    kill -KILL -- "-$3" "$pid" 2>/dev/null
+  found=
+  for file in $(printf '%s\\n' "$tag" | grep -lsF -f - /proc/[0-9]*/cmdline); do
+    file=\${file#/proc/}; found="$found \${file%/cmdline} "
   done
+  if [ -z "$found" ]; then
+    none=$((none + 1)); [ $none -lt 2 ] || exit 0
+  else
+    none=0
+    kill -9 $(cat /proc/[0-9]*/stat 2>/dev/null | awk -v found="$found" '
+      { pid = $1; sub(/^.*\\) /, ""); parent[pid] = $2; group[pid] = $3 }
+      index(found, " " pid " ") { hit[pid] = 1; if ($3 > 1) groups[$3] = 1 }
+      END {
+        for (p in group) if (group[p] in groups) hit[p] = 1
+        do { more = 0
+          for (p in parent) if (!(p in hit) && (parent[p] in hit)) { hit[p] = 1; more = 1 }
+        } while (more)
+        for (p in hit) print p
+      }') 2>/dev/null
+  fi
   round=$((round + 1)); sleep 0.1
 done
 exit 1`;

@@ -7,7 +7,7 @@ import { concat, text, utf8 } from '../../base/bytes.ts';
 import { Secret } from '../../base/secret.ts';
 import type { ExecResult, SshClient } from '../../protocol/ssh/ssh.ts';
 import type { Login } from './connector.ts';
-import { inC, mostOutput, type Ran } from './linux-shell.ts';
+import { demandsPassword, inC, mostOutput, type Ran } from './linux-shell.ts';
 import { runBySu } from './linux-su.ts';
 import type { Fault } from './target.ts';
 
@@ -50,7 +50,14 @@ export async function run(
 }
 
 function ranOf({ exit, stdout, stderr }: ExecResult): Ran {
-  return { status: exit.kind === 'status' ? exit.status : undefined, stdout, stderr: text(stderr) };
+  const said = text(stderr);
+  const fault = { fault: 'expired', words: 'the password must be changed before anything else is run there' } as const;
+  return {
+    status: exit.kind === 'status' ? exit.status : undefined,
+    stdout,
+    stderr: said,
+    ...(demandsPassword(said) ? { fault } : {}),
+  };
 }
 
 /** What a login's start files and sudo's lecture say stands before this line, and is nothing of ours. */

@@ -6,7 +6,7 @@ export interface Ran {
   readonly status: number | undefined;
   readonly stdout: Uint8Array;
   readonly stderr: string;
-  /** su did not let us through, so that the command never began. */
+  /** Something stood in its place, so that the command never began: su said no, or a password has expired. */
   readonly fault?: Fault;
 }
 
@@ -19,6 +19,14 @@ const nameShape = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
 /** Why this is no login name that we hand to a machine. */
 export function linuxNameFault(account: string): string | undefined {
   return nameShape.test(account) ? undefined : `${JSON.stringify(account)} is no login name of a Linux machine`;
+}
+
+/**
+ * Whether sshd put its demand for a new password in the command's place: its own words (session.c), in no other language.
+ * Only a right credential hears them.
+ */
+export function demandsPassword(stderr: string): boolean {
+  return /^Password change required but no TTY available/m.test(stderr);
 }
 
 /** A POSIX script as one command, whatever the login's shell is: in the C locale, with the usual path. */

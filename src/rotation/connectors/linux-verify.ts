@@ -3,14 +3,13 @@
  * proof, and a wrong one counts against the account. Or compared by the machine itself with what its shadow file keeps
  * (unix_chkpwd(8) as root), which counts nowhere; where that cannot be, by as many logins as pam_faillock leaves.
  */
-import { concat } from '../../base/bytes.ts';
+import { concat, text } from '../../base/bytes.ts';
 import { Secret } from '../../base/secret.ts';
-import { text } from '../../base/bytes.ts';
 import type { SshClient } from '../../protocol/ssh/ssh.ts';
 import { tryWithin } from './budget.ts';
 import type { Login, LoginCredential, Task, VerifyAnswer } from './connector.ts';
 import { type RootWay, rootOf, run } from './linux-run.ts';
-import { inC } from './linux-shell.ts';
+import { demandsPassword, inC } from './linux-shell.ts';
 import { stateOf } from './linux-account.ts';
 import { tryBySu } from './linux-su.ts';
 import { type Fault, isFault, reach } from './target.ts';
@@ -29,8 +28,7 @@ export async function tryLinuxLogin(task: Task, login: Login, signal: AbortSigna
       signal.throwIfAborted();
       return { stderr: new Uint8Array(0) };
     });
-  // sshd's own words (session.c), in no other language.
-  return /^Password change required but no TTY available/m.test(text(stderr))
+  return demandsPassword(text(stderr))
     ? { answer: 'accepted', class: 'expired', words: `the password of ${login.user} has expired` }
     : { answer: 'accepted', class: 'none', words: '' };
 }

@@ -54,14 +54,18 @@ export async function reach(place: Place, login: Login, signal: AbortSignal): Pr
 
 /** The class of what ended a connection. */
 export function classOf(error: unknown): AnswerClass {
-  const inner = error instanceof Error && error.cause !== undefined ? codeOf(error.cause) : codeOf(error);
-  if (inner === 'ECONNREFUSED') return 'unreachable-refused';
+  const cause = error instanceof Error ? error.cause : undefined;
+  const inner = cause === undefined ? undefined : codeOf(cause);
+  if ((inner ?? codeOf(error)) === 'ECONNREFUSED') return 'unreachable-refused';
   switch (codeOf(error)) {
     case 'ssh.host-key-refused':
     case 'ssh.host-key-signature':
       return 'host-key';
     case 'ssh.unreachable':
-      return inner === 'unknown' || inner === 'ETIMEDOUT' ? 'unreachable-timeout' : 'unreachable';
+      // Our own patience leaves no cause behind.
+      return inner === undefined || inner === 'unknown' || inner === 'ETIMEDOUT'
+        ? 'unreachable-timeout'
+        : 'unreachable';
     case 'ssh.handshake-timeout':
       return 'unreachable-timeout';
     case 'ssh.closed':

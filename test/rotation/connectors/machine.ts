@@ -150,6 +150,12 @@ export async function strikesOf(machine: Machine, user = 'app'): Promise<number>
   return Number(await sh(machine, `faillock --user ${user} | grep -c 'V$' || true`));
 }
 
+/** Three refused logins as `app`, from within the machine. */
+export async function strikeOut(machine: Machine): Promise<void> {
+  const wrong = 'echo wrong | setpriv --reuid plain --regid plain --clear-groups su app -c true 2>/dev/null';
+  await sh(machine, `for turn in 1 2 3; do ${wrong} || true; done`);
+}
+
 /** What the benches of all connectors of passwords share. `service`: the PAM service by which they change one. */
 export function passwordBench(
   machine: () => Machine,
