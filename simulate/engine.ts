@@ -11,7 +11,10 @@ import type { Sigkey } from '../src/base/ids.ts';
 import type { OutcomeStatus } from '../src/rotation/plan/facts.ts';
 import type { Fold } from '../src/rotation/plan/fold.ts';
 import type { Question, Trigger } from '../src/rotation/plan/next.ts';
+import type { Schedule } from '../src/rotation/plan/schedule.ts';
+import { siteOf } from '../src/rotation/plan/site.ts';
 import type { Said, Verification } from '../src/rotation/plan/verdict.ts';
+import { tryCandidates, tryLogin } from './logins.ts';
 import { account, type Lease } from './node.ts';
 import { abandon, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
 import { commit, factsOf, foldOf, heardAt, type World } from './world.ts';
@@ -20,17 +23,16 @@ type Work<T> = Generator<number, T>;
 
 /** Asks `plan` and randomizes if it says so. */
 export function* rotate(world: World, process: Process, trigger: Trigger): Work<void> {
-  const { node } = process;
-  if (!world.profile.fallback && !node.managing) return;
-  if (world.agenda.now < node.healingUntil) return;
   const lease = takeLease(world, process);
   if (lease === undefined) return;
   try {
     yield* waited(process, lease, world.chance.between(1, 50));
     yield* settlePending(world, process, lease);
-    const question = questionOf(world, process, { demanded: trigger === 'on-demand', mine: true });
+    const demanded = trigger === 'on-demand' ? trigger : false;
+    const question = questionOf(world, process, { demanded, mine: true });
     const action = world.rules.plan(question)[0];
-    if (action?.kind === 'randomize') yield* randomize(world, process, lease, question.fold.root, trigger);
+    if (action?.kind === 'randomize')
+      yield* randomize(world, process, lease, question.fold.root, action.trigger, 'proved first');
     else
       world.tell?.(
         `${process.name} does not rotate: ${action !== undefined && 'because' in action ? action.because : 'changing'}`,
@@ -42,20 +44,32 @@ export function* rotate(world: World, process: Process, trigger: Trigger): Work<
   release(world, process, lease);
 }
 
-function* randomize(world: World, process: Process, lease: Lease, parent: Sigkey | null, trigger: Trigger): Work<void> {
+/** The change itself; `presumed`: the present value is not tried first, because nobody knows whether it holds. */
+export function* randomize(
+  world: World,
+  process: Process,
+  lease: Lease,
+  parent: Sigkey | null,
+  trigger: Trigger,
+  how: 'proved first' | 'presumed',
+): Work<void> {
   const { node } = process;
   const { profile, chance, agenda } = world;
+  const startedAt = localTime(world, process);
   const self = profile.target.by === 'self';
-  if (self && parent === null) return note(world, process, trigger, false);
+  const note = (done: boolean): void =>
+    void node.attempts.push({ trigger, startedAt, at: localTime(world, process), done });
+  if (self && parent === null) return note(false);
   if (!(yield* clearToDraw(world, process, lease))) {
     world.tell?.(`${process.name} does not rotate: an earlier change may still land`);
-    note(world, process, trigger, false);
-    return;
+    return note(false);
   }
-  if (parent !== null && (yield* verify(world, process, lease, parent)) !== 'accepted') {
-    world.tell?.(`${process.name} does not rotate: ${parent} could not be proven first`);
-    note(world, process, trigger, false);
-    return;
+  if (how === 'proved first' && parent !== null) {
+    const [current] = yield* tryCandidates(world, process, lease, [parent]);
+    if (current?.answer !== 'accepted') {
+      world.tell?.(`${process.name} does not rotate: ${parent} could not be proven first`);
+      return note(false);
+    }
   }
   yield* waited(process, lease, chance.between(1, 20));
   if (!stillLeased(process, lease)) throw new LeaseLost();
@@ -72,7 +86,7 @@ function* randomize(world: World, process: Process, lease: Lease, parent: Sigkey
     world.tell?.(`${process.name} hears that the change to ${sigkey} ${words[fate.said]}`);
     const status = yield* find(world, process, lease, sigkey, parent, fate.said, false);
     writeOutcome(world, process, lease, sigkey, status);
-    note(world, process, trigger, status === 'C');
+    note(status === 'C');
   } catch (error) {
     abandon(world, process, lease);
     throw error;
@@ -86,12 +100,14 @@ const words = {
   unsent: 'was not sent',
 } as const;
 
-/** Pending values of a dead process of this node. */
+/** Pending values of dead processes of this site, under whatever name it drew them. */
 export function* settlePending(world: World, process: Process, lease: Lease): Work<void> {
   const { node } = process;
   const fold = foldOf(world, node);
   if (!fold.busy) return;
-  const pending = node.randomizations.filter((fact) => fold.status.get(fact.sigkey) === 'P' && fact.node === node.name);
+  const pending = node.randomizations.filter(
+    (fact) => fold.status.get(fact.sigkey) === 'P' && siteOf(fact.node) === siteOf(node.name),
+  );
   for (const fact of pending.sort((a, b) => a.createdAt - b.createdAt)) {
     world.tell?.(`${process.name} finds ${fact.sigkey} pending, and whoever set it is gone`);
     const status = yield* find(world, process, lease, fact.sigkey, fact.parent, 'uncertain', true);
@@ -99,7 +115,7 @@ export function* settlePending(world: World, process: Process, lease: Lease): Wo
   }
 }
 
-/** As evidence.ts: new value, then the old one where that is needed; failed only when nothing can land any more. */
+/** As evidence.ts: new and old value, what is left of the change ended before; failed only when nothing can land any more. */
 function* find(
   world: World,
   process: Process,
@@ -117,18 +133,45 @@ function* find(
   let fenced = bySessions ? !rules.waitsForLanding : said === 'failed' || overByTime || !rules.waitsForLanding;
   for (;;) {
     if (!fenced && said !== 'confirmed' && bySessions) fenced = yield* fenceOne(world, process, lease, sigkey);
-    const fresh = yield* tryTwice(world, process, lease, sigkey);
-    if (retires && fresh === 'accepted') yield* retire(world, process, lease, sigkey);
-    let before: Verification | 'none' = 'none';
-    if (old !== null && rules.needsOld(said, fresh, retires)) before = yield* tryTwice(world, process, lease, old);
-    const status = rules.judge({ said, fresh, old: before, oldMustFail: retires, fenced });
+    const look = yield* lookAt(world, process, lease, said, sigkey, retires ? null : old);
+    if (retires && look.fresh === 'accepted') yield* retire(world, process, lease, sigkey);
+    const before = retires && old !== null ? yield* answerFor(world, process, lease, old) : look.old;
+    const { fresh } = look;
+    const status = rules.judge({ said, fresh, old: before, oldMustFail: retires, fenced, durable: true });
     world.tell?.(
-      `${process.name}: a login with ${sigkey} was ${fresh}${before === 'none' ? '' : `, with ${old} ${before}`}; so ${sigkey} is ${status}`,
+      `${process.name}: ${sigkey} was ${fresh}${before === 'none' ? '' : `, ${old} ${before}`}; so ${sigkey} is ${status}`,
     );
-    if (status !== 'U' || fenced || bySessions || fresh !== 'rejected' || before !== 'accepted') return status;
+    if (status !== 'U' || fenced || bySessions || fresh !== 'rejected' || before === 'rejected') return status;
     yield* waited(process, lease, world.quietMs + chance.between(0, 10));
     fenced = true;
   }
+}
+
+/** After an acknowledgement a login with the new value; else the old one first, then the new one. */
+function* lookAt(
+  world: World,
+  process: Process,
+  lease: Lease,
+  said: Said,
+  sigkey: Sigkey,
+  old: Sigkey | null,
+): Work<{ readonly fresh: Verification; readonly old: Verification | 'none' }> {
+  if (said === 'confirmed') {
+    const fresh = yield* tryLogin(world, process, lease, sigkey);
+    if (old === null || !world.rules.needsOld(said, fresh, false)) return { fresh, old: 'none' };
+    return { fresh, old: yield* answerFor(world, process, lease, old) };
+  }
+  const both = old === null ? [sigkey] : [old, sigkey];
+  let answers = yield* tryCandidates(world, process, lease, both);
+  // One broken connection is no reason to call a value uncertain.
+  if (answers.some(({ answer }) => answer === 'unknown') && world.chance.likely(0.5))
+    answers = yield* tryCandidates(world, process, lease, both);
+  return { fresh: answers.at(-1)?.answer ?? 'unknown', old: old === null ? 'none' : (answers[0]?.answer ?? 'unknown') };
+}
+
+function* answerFor(world: World, process: Process, lease: Lease, sigkey: Sigkey): Work<Verification> {
+  const [one] = yield* tryCandidates(world, process, lease, [sigkey]);
+  return one?.answer ?? 'unknown';
 }
 
 /**
@@ -146,19 +189,6 @@ function* retire(world: World, process: Process, lease: Lease, sigkey: Sigkey): 
     yield* waited(process, lease, world.chance.between(50, 2_000));
     if (world.target.retire(former) === 'confirmed') return;
   }
-}
-
-function* tryTwice(world: World, process: Process, lease: Lease, sigkey: Sigkey): Work<Verification> {
-  const first = yield* verify(world, process, lease, sigkey);
-  return first === 'unknown' && world.chance.likely(0.5) ? yield* verify(world, process, lease, sigkey) : first;
-}
-
-/** A real login with a stored value. */
-export function* verify(world: World, process: Process, lease: Lease | undefined, sigkey: Sigkey): Work<Verification> {
-  yield* waited(process, lease, world.chance.between(50, 3_000));
-  const answer = world.target.login(world.secretOf(sigkey));
-  if (answer === 'rejected') process.node.refused.push(world.agenda.now);
-  return answer;
 }
 
 function writeOutcome(world: World, process: Process, lease: Lease, sigkey: Sigkey, status: OutcomeStatus): void {
@@ -213,25 +243,38 @@ export function localTime(world: World, process: Process): number {
 export function questionOf(
   world: World,
   process: Process,
-  how: { readonly demanded: boolean; readonly mine: boolean },
+  how: { readonly demanded: 'on-demand' | false; readonly mine: boolean },
 ): Question {
   const { node } = process;
+  const { profile, agenda, calm } = world;
   const fold: Fold = foldOf(world, node);
   const { lease } = node;
-  const now = localTime(world, process);
-  const held = how.mine || lease === undefined || lease.expiresAt <= world.agenda.now ? null : lease;
+  const held = how.mine || lease === undefined || lease.expiresAt <= agenda.now ? null : lease;
   return {
+    account,
     fold,
-    settings: { enabled: true, connector: true, rotateAfterSession: true, skipWhileInUse: true },
+    settings: {
+      enabled: true,
+      connector: true,
+      rotateAfterSession: true,
+      skipWhileInUse: true,
+      localFallback: profile.fallback,
+    },
+    calendar: { schedule: calm ? null : schedule(profile.everyDays), since: node.skew, maxAgeDays: null },
     uses: node.uses,
     attempts: node.attempts,
+    notes: [],
+    wishes: [],
     currentSince: node.randomizations.find((fact) => fact.sigkey === fold.root)?.createdAt ?? null,
     lease: held === null ? null : { sigkey: held.sigkey, expiresAt: held.expiresAt + node.skew },
     demanded: how.demanded,
-    now,
+    here: agenda.now < node.healingUntil ? 'not-ready' : node.managing ? 'yes' : 'managing-down',
+    now: localTime(world, process),
   };
 }
 
-function note(world: World, process: Process, trigger: Trigger, done: boolean): void {
-  process.node.attempts.push({ trigger, at: localTime(world, process), done });
+function schedule(days: number): Schedule | null {
+  if (days === 0) return null;
+  const retry = { count: 3, minutes: 30 };
+  return { name: 'often', every: { days }, zone: null, window: null, jitterMinutes: 0, retry, alertAfterSkips: 5 };
 }

@@ -196,6 +196,9 @@ function comeBack(world: World, node: Node, chance: Chance): void {
     `the database of ${node.name} is lost and comes back from a backup without ${gone.map(({ id }) => id).join(' ') || 'anything missing'}`,
   );
   node.healingUntil = chance.likely(0.5) ? world.agenda.now + 10 * minute : 0;
+  world.agenda.plan(node.healingUntil, () => {
+    for (const process of node.processes) wake(world, process);
+  });
   for (const other of world.nodes)
     if (other !== node) for (const fact of everything(other)) world.network.send(other.index, node.index, fact);
 }

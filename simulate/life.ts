@@ -1,4 +1,5 @@
 /** What a process does all its life: demands first, then what the plan says, then conflicts; and waits for the next thing. */
+import { siteOf } from '../src/rotation/plan/site.ts';
 import { localTime, questionOf, rotate, settlePending } from './engine.ts';
 import type { Node } from './node.ts';
 import { act } from './operator.ts';
@@ -47,8 +48,6 @@ function* lookAfter(world: World, process: Process): Work<number> {
   for (const action of world.rules.plan(questionOf(world, process, { demanded: false, mine: false }))) {
     switch (action.kind) {
       case 'randomize':
-        if (!world.profile.fallback && !node.managing) break;
-        if (world.agenda.now < node.healingUntil) return node.healingUntil;
         yield* rotate(world, process, action.trigger);
         return world.agenda.now + 10;
       case 'time-out':
@@ -56,6 +55,8 @@ function* lookAfter(world: World, process: Process): Work<number> {
       case 'wait':
         until = Math.min(until, Math.max(action.until - node.skew, world.agenda.now + 10));
         break;
+      case 'skip':
+      case 'alert':
       case 'nothing':
         break;
       default:
@@ -95,7 +96,7 @@ function dueAt(world: World, node: Node): number {
   let due = Number.POSITIVE_INFINITY;
   for (const fact of node.randomizations) {
     if (status.get(fact.sigkey) !== 'P') continue;
-    if (fact.node === node.name) return 0;
+    if (siteOf(fact.node) === siteOf(node.name)) return 0;
     if (node.managing) due = Math.min(due, heardAt(node)(fact) + world.timing.leaseMs);
   }
   return due;

@@ -6,6 +6,7 @@ import type { AccountId, Sigkey } from '../src/base/ids.ts';
 import type { Facts, OutcomeFact, RandomizationFact, ResolutionFact } from '../src/rotation/plan/facts.ts';
 import type { Fold } from '../src/rotation/plan/fold.ts';
 import type { Attempt, Use } from '../src/rotation/plan/next.ts';
+import { siteOf } from '../src/rotation/plan/site.ts';
 import type { Process } from './process.ts';
 
 export const account = 'account' as AccountId;
@@ -23,6 +24,14 @@ export interface Lease {
   /** Renewed for ever while its holder lives; set when it dies, stands still or leaves it. */
   expiresAt: number;
   sigkey: Sigkey | null;
+}
+
+/** A snapshot of the facts, and what they say. */
+export interface Looked {
+  readonly version: number;
+  readonly facts: Facts;
+  readonly fold: Fold;
+  readonly text: string;
 }
 
 export interface Node {
@@ -43,7 +52,7 @@ export interface Node {
   /** Rises with every fact. */
   version: number;
   /** What the facts of that version say; not durable, only kept from working it out again. */
-  looked: { readonly version: number; readonly facts: Facts; readonly fold: Fold } | undefined;
+  looked: Looked | undefined;
   token: number;
   lease: Lease | undefined;
   attempts: Attempt[];
@@ -130,7 +139,7 @@ export function backUp(node: Node): Backup {
 /** Puts a backup in the place of what there is. Its facts are written under a new name from now on: numbers rise anew. */
 export function restore(node: Node, backup: Backup): void {
   node.incarnation += 1;
-  node.name = `${String.fromCharCode(65 + node.index)}${node.incarnation}`;
+  node.name = `${siteOf(node.name)}.${node.incarnation}`;
   node.randomizations = [...backup.randomizations];
   node.outcomes = [...backup.outcomes];
   node.resolutions = [...backup.resolutions];

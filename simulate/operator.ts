@@ -3,7 +3,7 @@
  * action is refused while a change may still land: what somebody sees on the target then may not be so a moment later.
  */
 import type { Sigkey } from '../src/base/ids.ts';
-import { clearToDraw, localTime, settlePending } from './engine.ts';
+import { clearToDraw, localTime, randomize, settlePending } from './engine.ts';
 import { account, type Lease } from './node.ts';
 import { type Demand, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
 import { decide } from './resolver.ts';
@@ -23,7 +23,8 @@ export function* act(world: World, process: Process, demand: Demand): Work<void>
     if (demand.kind !== 'blank' && !(yield* clearToDraw(world, process, lease))) return release(world, process, lease);
     if (demand.kind === 'record') yield* record(world, process, lease, demand.unverified);
     if (!stillLeased(process, lease)) throw new LeaseLost();
-    if (demand.kind !== 'record') decideByHand(world, process, demand);
+    if (demand.kind === 'force') yield* force(world, process, lease);
+    else if (demand.kind !== 'record') decideByHand(world, process, demand);
   } catch (error) {
     if (!(error instanceof LeaseLost)) throw error;
   }
@@ -56,20 +57,26 @@ function decideByHand(world: World, process: Process, demand: Demand): void {
       say(`sets ${sigkey} as current`, works(world, sigkey));
       return decide(world, process, 'M', rules.decideRoot(facts, sigkey, fold), agenda.now);
     }
-    case 'force': {
-      if (fold.conflict === 'none' || fold.busy) return;
-      const root = rules.forcedRoot(facts, fold);
-      say(`forces a randomization on top of ${root ?? 'nothing'}`, root !== null && works(world, root));
-      decide(world, process, 'F', rules.decideRoot(facts, root, fold), agenda.now);
-      process.demands.push({ kind: 'rotate' });
-      return;
-    }
     case 'blank':
       say('blanks the account', false);
       return decide(world, process, 'B', rules.decideRoot(facts, null, fold), agenda.now);
     default:
       return;
   }
+}
+
+/** B-27: the newest confirmed value is presumed to hold, and a new one is set at once. */
+function* force(world: World, process: Process, lease: Lease): Work<void> {
+  const { node } = process;
+  const { rules } = world;
+  const facts = factsOf(world, node);
+  const fold = foldOf(world, node);
+  if (fold.conflict === 'none' || fold.busy) return;
+  const root = rules.forcedRoot(facts, fold);
+  world.tell?.(`an operator at ${node.name} forces a randomization on top of ${root ?? 'nothing'}`);
+  world.oracle.saidByHand(root !== null && works(world, root));
+  decide(world, process, 'F', rules.decideRoot(facts, root, fold), world.agenda.now);
+  yield* randomize(world, process, lease, root, 'on-demand', 'presumed');
 }
 
 /** A value that works, or one that does not, as the operator is right or wrong; any if there is none of that sort. */

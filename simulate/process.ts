@@ -12,9 +12,9 @@ export type Demand =
   | { readonly kind: 'confirm' | 'reject' | 'set-current'; readonly right: boolean }
   | { readonly kind: 'record'; readonly unverified: boolean };
 
-/** Asking the other nodes how far their facts go, for one question. */
+/** Asking the other nodes how far their facts go, since what is known says what it says. */
 export interface Hearing {
-  readonly version: number;
+  readonly digest: string;
   readonly since: number;
   /** How many facts each other node had when it answered. */
   readonly marks: Map<number, number>;
@@ -30,7 +30,7 @@ export interface Process {
   idle: boolean;
   life: Generator<number, void> | undefined;
   readonly demands: Demand[];
-  lastTry: { readonly version: number; readonly at: number; readonly verdict: Verdict; readonly count: number } | null;
+  lastTry: { readonly digest: string; readonly at: number; readonly verdict: Verdict; readonly count: number } | null;
   hearing: Hearing | undefined;
 }
 
@@ -38,7 +38,7 @@ export interface Process {
 export class LeaseLost extends Error {}
 
 export function newProcess(node: Node, number: number): Process {
-  const name = `${node.name}${number === 0 ? '' : `.${number + 1}`}`;
+  const name = `${node.name}${number === 0 ? '' : `/${number + 1}`}`;
   return {
     node,
     name,

@@ -55,6 +55,8 @@ export interface Profile {
   readonly lasts: number;
   readonly rotations: number;
   readonly sessions: number;
+  /** A schedule; 0 is none. */
+  readonly everyDays: number;
   /** Actions of operators, and how often they are right about what the target has. */
   readonly operators: number;
   readonly operatorsAreRight: number;
@@ -117,6 +119,7 @@ export function drawProfile(chance: Chance, nodes: number | undefined): Profile 
     lasts: between(10, 60) * minute,
     rotations: times(between(1, 5)),
     sessions: sometimes(0.3, between(1, 3)),
+    everyDays: sometimes(0.2, between(8, 20) / 1440),
     operators: sometimes(tumult ? 0.9 : 0.25, times(between(1, 4))),
     operatorsAreRight: one([1, 0.7]),
     crashAtStep: sometimes(0.4, 0.03),

@@ -4,27 +4,24 @@
  * go, take the lease, look again, end what may still land, try the values within the budget, decide under the lease.
  */
 import type { Sigkey } from '../src/base/ids.ts';
-import type { ResolutionAction } from '../src/rotation/plan/facts.ts';
-import { type ResolutionStep, retryMs, silentTries, type Tested, type Verdict } from '../src/rotation/plan/resolve.ts';
-import type { Verification } from '../src/rotation/plan/verdict.ts';
-import { fenceAll, localTime, quietUntilOf, verify } from './engine.ts';
+import type { Facts, ResolutionAction } from '../src/rotation/plan/facts.ts';
+import type { Fold } from '../src/rotation/plan/fold.ts';
+import { type ResolutionStep, retryMs, silentTries, type Verdict } from '../src/rotation/plan/resolve.ts';
+import { fenceAll, localTime, quietUntilOf } from './engine.ts';
+import { inWords, tryCandidates, tryLogin } from './logins.ts';
 import { account, type Lease } from './node.ts';
 import { answers, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
-import { commit, factsOf, foldOf, type World } from './world.ts';
+import { commit, digestOf, factsOf, foldOf, type World } from './world.ts';
 
 type Work<T> = Generator<number, T>;
 
 /** Another node is waited for so long (`VERIFICATION_WAIT_FOR_NODE_TIMEOUT`). */
 const nodeWaitMs = 300_000;
 const askAgainMs = 10_000;
-/** Refused logins that trying candidates may cost within half an hour, where refused logins lock. */
-const loginBudget = 2;
-const budgetMs = 30 * 60_000;
 
 /** What is to be done about the conflict now. Asks the other nodes on the way. */
 export function stepOf(world: World, process: Process): ResolutionStep {
   const { node, lastTry } = process;
-  const skew = node.skew;
   return world.rules.resolutionStep({
     facts: factsOf(world, node),
     fold: foldOf(world, node),
@@ -32,18 +29,18 @@ export function stepOf(world: World, process: Process): ResolutionStep {
     targetAdministrator: false,
     managing: node.managing,
     nodes: node.managing ? hear(world, process) : 'waiting',
-    quietUntil: quietUntilOf(world, process) + skew,
-    lastTry: lastTry?.version === node.version ? lastTry : null,
+    quietUntil: quietUntilOf(world, process) + node.skew,
+    lastTry: lastTry?.digest === digestOf(world, node) ? lastTry : null,
     now: localTime(world, process),
   });
 }
 
-/** Whether what the others had when they were asked about exactly these facts is here. */
+/** Whether what the others had when they were asked about this conflict is here. */
 function hear(world: World, process: Process): 'here' | 'waiting' | 'late' {
   const { node } = process;
   const { now } = world.agenda;
-  if (process.hearing?.version !== node.version)
-    process.hearing = { version: node.version, since: now, marks: new Map() };
+  const digest = digestOf(world, node);
+  if (process.hearing?.digest !== digest) process.hearing = { digest, since: now, marks: new Map() };
   const { since, marks } = process.hearing;
   let here = true;
   for (const other of world.nodes) {
@@ -77,7 +74,7 @@ export function* resolve(world: World, process: Process): Work<number> {
   try {
     // Somebody else may have decided between the question and the lease.
     const under = stepOf(world, process);
-    if (under.kind === 'verify') again = yield* tryAndDecide(world, process, lease, under.candidates);
+    if (under.kind === 'verify') again = yield* tryAndDecide(world, process, lease, under);
   } catch (error) {
     if (!(error instanceof LeaseLost)) throw error;
     world.tell?.(`${process.name} finds that its lease is another's and stops`);
@@ -86,21 +83,31 @@ export function* resolve(world: World, process: Process): Work<number> {
   return again;
 }
 
-function* tryAndDecide(world: World, process: Process, lease: Lease, candidates: readonly Sigkey[]): Work<number> {
+function* tryAndDecide(
+  world: World,
+  process: Process,
+  lease: Lease,
+  { candidates, refused }: Extract<ResolutionStep, { kind: 'verify' }>,
+): Work<number> {
   const { node } = process;
-  const { version } = node;
+  const { rules } = world;
   const facts = factsOf(world, node);
   const fold = foldOf(world, node);
+  const digest = digestOf(world, node);
   const asked = process.hearing?.since ?? 0;
-  const count = (process.lastTry?.version === version ? process.lastTry.count : 0) + 1;
-  let verdict: Verdict = { kind: 'again' };
+  const count = (process.lastTry?.digest === digest ? process.lastTry.count : 0) + 1;
+  let verdict: Verdict = { kind: 'again', because: 'silent', rejected: refused };
   if (yield* fenceAll(world, process, lease)) {
-    const { tested, spent } = yield* tryAll(world, process, lease, candidates);
-    verdict = world.rules.verdictOf(tested);
-    if (verdict.kind === 'again' && spent) verdict = { kind: 'manual', because: 'budget' };
+    const tested = yield* tryCandidates(world, process, lease, candidates);
     world.tell?.(`${process.name} tries ${inWords(tested)}`);
+    verdict = rules.verdictOf([...refused.map((sigkey) => ({ sigkey, answer: 'rejected' }) as const), ...tested]);
+    // Where none works, every value that was ever known is tried before it is left to a person.
+    if (verdict.kind === 'manual' && verdict.because === 'none-accepted') {
+      const found = yield* dig(world, process, lease, facts, fold);
+      if (found.kind === 'root') verdict = found;
+    }
   }
-  process.lastTry = { version, at: localTime(world, process), verdict, count };
+  process.lastTry = { digest, at: localTime(world, process), verdict, count };
   if (verdict.kind !== 'root') {
     world.tell?.(
       `${process.name} decides nothing: ${verdict.kind === 'manual' ? verdict.because : 'it will ask again'}`,
@@ -109,34 +116,15 @@ function* tryAndDecide(world: World, process: Process, lease: Lease, candidates:
   }
   yield* waited(process, lease, world.chance.between(1, 20));
   if (!stillLeased(process, lease)) throw new LeaseLost();
-  decide(world, process, 'A', world.rules.decideRoot(facts, verdict.root, fold), asked);
+  decide(world, process, 'A', rules.decideRoot(facts, verdict.root, fold), asked);
   return world.agenda.now + 10;
 }
 
-/** Newest first, as they come. Stops asking when the budget is spent: the rest is unknown. */
-function* tryAll(
-  world: World,
-  process: Process,
-  lease: Lease | undefined,
-  sigkeys: readonly Sigkey[],
-): Work<{ readonly tested: Tested[]; readonly spent: boolean }> {
-  const { node } = process;
-  const { tries } = world.profile.target;
-  const tested: Tested[] = [];
-  let spent = false;
-  for (const sigkey of sigkeys) {
-    let answer: Verification = 'unknown';
-    if (tries === 'stored') {
-      yield* waited(process, lease, world.chance.between(20, 500));
-      answer = world.target.compare(world.secretOf(sigkey));
-    } else {
-      const since = world.agenda.now - budgetMs;
-      if (tries === 'budget' && node.refused.filter((at) => at > since).length >= loginBudget) spent = true;
-      else answer = yield* verify(world, process, lease, sigkey);
-    }
-    tested.push({ sigkey, answer });
-  }
-  return { tested, spent };
+/** Tries every value that was ever known and is no candidate. */
+function* dig(world: World, process: Process, lease: Lease, facts: Facts, fold: Fold): Work<Verdict> {
+  const tested = yield* tryCandidates(world, process, lease, world.rules.retained(facts, fold));
+  world.tell?.(`${process.name} tries every value it has: ${inWords(tested)}`);
+  return world.rules.verdictOf(tested);
 }
 
 /** Writes a decision; `asked` is since when the other nodes were asked for what they have. */
@@ -172,16 +160,15 @@ export function* heartbeat(world: World, process: Process): Work<void> {
   if (lease === undefined) return;
   const { version } = node;
   try {
-    let current = yield* verify(world, process, lease, root);
+    let current = yield* tryLogin(world, process, lease, root);
     for (let round = 1; round < silentTries && current === 'unknown'; round += 1) {
       yield* waited(process, lease, retryMs);
-      current = yield* verify(world, process, lease, root);
+      current = yield* tryLogin(world, process, lease, root);
     }
     world.tell?.(`${process.name} looks whether ${root} still works: ${current}`);
     if (current === 'accepted') node.outOfSync = false;
     if (current === 'rejected') {
-      const found =
-        (yield* clearToTry(world, process, lease, version)) && (yield* lookForLive(world, process, lease, root));
+      const found = (yield* clearToTry(world, process, lease, version)) && (yield* lookForLive(world, process, lease));
       if (!found && node.version !== version) process.demands.push({ kind: 'heartbeat' });
       node.outOfSync = !found;
     }
@@ -203,27 +190,19 @@ function* clearToTry(world: World, process: Process, lease: Lease, version: numb
   return (yield* fenceAll(world, process, lease)) && node.version === version;
 }
 
-function* lookForLive(world: World, process: Process, lease: Lease, root: Sigkey): Work<boolean> {
+function* lookForLive(world: World, process: Process, lease: Lease): Work<boolean> {
   const { node } = process;
-  const { rules } = world;
   const facts = factsOf(world, node);
   const fold = foldOf(world, node);
   const asked = process.hearing?.since ?? 0;
-  let verdict: Verdict = { kind: 'again' };
-  for (let round = 0; round < silentTries && verdict.kind === 'again'; round += 1) {
+  let verdict: Verdict = { kind: 'again', because: 'silent', rejected: [] };
+  for (let round = 0; round < silentTries && verdict.kind === 'again' && verdict.because === 'silent'; round += 1) {
     if (round > 0) yield* waited(process, lease, retryMs);
-    const { tested, spent } = yield* tryAll(world, process, lease, rules.retained(facts, fold));
-    verdict = rules.verdictOf([{ sigkey: root, answer: 'rejected' }, ...tested]);
-    world.tell?.(`${process.name} tries every value it has: ${inWords(tested)}`);
-    if (spent) break;
+    verdict = yield* dig(world, process, lease, facts, fold);
   }
   if (verdict.kind !== 'root') return false;
   yield* waited(process, lease, world.chance.between(1, 20));
   if (!stillLeased(process, lease)) throw new LeaseLost();
-  decide(world, process, 'A', rules.decideRoot(facts, verdict.root, fold), asked);
+  decide(world, process, 'A', world.rules.decideRoot(facts, verdict.root, fold), asked);
   return true;
-}
-
-function inWords(tested: readonly Tested[]): string {
-  return tested.map(({ sigkey, answer }) => `${sigkey}: ${answer}`).join(', ') || 'there is none';
 }

@@ -10,7 +10,7 @@ import type { HeardAt } from '../src/rotation/plan/quiet.ts';
 import type { Agenda } from './agenda.ts';
 import type { Chance } from './chance.ts';
 import type { Network } from './network.ts';
-import { type Fact, idOf, type Node, store } from './node.ts';
+import { type Fact, idOf, type Looked, type Node, store } from './node.ts';
 import type { Oracle } from './oracle.ts';
 import { type Process, wake } from './process.ts';
 import type { Profile } from './profile.ts';
@@ -99,7 +99,12 @@ export function foldOf(world: World, node: Node): Fold {
   return lookAt(world, node).fold;
 }
 
-function lookAt(world: World, node: Node): { readonly facts: Facts; readonly fold: Fold } {
+/** What the fold says, as text: a conflict is the same conflict while this is the same. */
+export function digestOf(world: World, node: Node): string {
+  return lookAt(world, node).text;
+}
+
+function lookAt(world: World, node: Node): Looked {
   if (node.looked?.version === node.version) return node.looked;
   const { randomizations, outcomes, resolutions } = node;
   const facts: Facts = {
@@ -108,8 +113,9 @@ function lookAt(world: World, node: Node): { readonly facts: Facts; readonly fol
     resolutions: resolutions.slice(),
   };
   const fold = world.rules.fold(world.rules.keeps(facts));
-  node.looked = { version: node.version, facts, fold };
-  world.oracle.watch(node.name, world.rules.canonical(fold), facts);
+  const text = world.rules.canonical(fold);
+  node.looked = { version: node.version, facts, fold, text };
+  world.oracle.watch(node.name, text, facts);
   return node.looked;
 }
 

@@ -117,7 +117,7 @@ test('a lying target: it says no and has changed the value, it says yes and has 
 test('two decisions count in the order in which they were made, although the second clock is an hour behind', () => {
   const skews = [60 * minute, -60 * minute];
   // Within the grace time old and new work: the engine calls the new value uncertain, and whoever manages has to decide.
-  const target = { graceMs: 30 * second } as const;
+  const target = { graceMs: 20 * second, tries: 'logins' } as const;
   const fates: Fate[] = [1, 2].map(() => ({ said: 'uncertain', answersAfter: 2_000, landsAfter: 1_000 }));
   const write = ({ demand, world }: Script): void => {
     demand(1 * minute, 0, rotate);

@@ -38,6 +38,7 @@ function calmProfile(skews: readonly number[], target: Partial<TargetProfile>): 
     lasts: 30 * minute,
     rotations: 0,
     sessions: 0,
+    everyDays: 0,
     operators: 0,
     operatorsAreRight: 1,
     crashAtStep: 0,
