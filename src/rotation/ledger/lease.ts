@@ -163,10 +163,11 @@ export async function releaseHoldsOfTheDead(db: Db): Promise<void> {
     .set({ released_at: new Date() })
     .where('kind', '=', 'rotation')
     .where('released_at', 'is', null)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('rotation_lease')
+    .where((is) =>
+      is.not(
+        is.exists(
+          is
+            .selectFrom('rotation_lease')
             .select('token')
             .whereRef('rotation_lease.account_id', '=', 'hold.account_id')
             .where('rotation_lease.expires_at', '>', sql<Date>`clock_timestamp()`),
