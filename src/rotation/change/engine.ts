@@ -48,15 +48,20 @@ export async function rotateAccount(
   if (isRefusal(subject)) return subject;
   const { holder, clock, timing } = context;
   await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
-  if (lease === undefined) return skipped(context, subject, 'changing', actor);
+  if (lease === undefined) return await skipped(context, subject, 'changing', actor);
   await settlePending(context, subject, lease, lease.signal);
 
   const question = await questionOf(context, subject, { demanded: isDemand(trigger) ? trigger : false, mine: true });
   const action = plan(question)[0];
   if (action?.kind !== 'randomize')
-    return skipped(context, subject, action !== undefined && 'because' in action ? action.because : 'changing', actor);
+    return await skipped(
+      context,
+      subject,
+      action !== undefined && 'because' in action ? action.because : 'changing',
+      actor,
+    );
   const held = await holdIfFree(context, subject);
-  if (held === 'in-use') return skipped(context, subject, 'in-use', actor);
+  if (held === 'in-use') return await skipped(context, subject, 'in-use', actor);
   await using _ = held;
   const { trigger: cause, fallback } = action;
   const how = { operation: 'change', trigger: cause, actor, fallback: fallback === true } as const;

@@ -84,7 +84,7 @@ export const ldap: Connector = {
     const policy = await policyOf(directory, entry, task);
     if (isLocked(entry, policy, Date.now()))
       return candidates.map(() => unknown({ fault: 'locked', words: `${task.account} is locked` }));
-    return tryWithin(attemptsLeft(entry, policy, budget), candidates, login);
+    return await tryWithin(attemptsLeft(entry, policy, budget), candidates, login);
   },
 };
 

@@ -60,10 +60,10 @@ export async function tryLinuxPasswords(
   if (isFault(client)) return logins(budget);
   await using _ = client;
   const root = await rootOf(client, admin, signal);
-  if (isFault(root)) return logins(budget);
+  if (isFault(root)) return await logins(budget);
   const state = await stateOf(client, root, task.account, signal);
   if (isFault(state)) return candidates.map(() => ({ answer: 'unknown', class: state.fault, words: state.words }));
-  return (await compare(client, root, task, state, candidates, signal)) ?? logins(triesLeft(state, budget));
+  return (await compare(client, root, task, state, candidates, signal)) ?? (await logins(triesLeft(state, budget)));
 }
 
 /** One answer each, or undefined where this machine cannot compare. */

@@ -18,6 +18,7 @@ import {
   type ManualReason,
   retained,
   retryMs,
+  type Tested,
   type Verdict,
   verdictOf,
 } from '../plan/resolve.ts';
@@ -104,7 +105,8 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
   }
 
   // -- Every value that was ever known ------------------------------------------------------------------------------
-  const former = retained(conflict.facts, conflict.fold);
+  const before = ruledOut(conflict);
+  const former = retained(conflict.facts, conflict.fold).filter((sigkey) => !before.includes(sigkey));
   const formerAnswers = await tryCandidates(context, subject, former, wish.actor, lease.signal);
   const dug = former.map((sigkey, at) => withSparing(sigkey, formerAnswers[at] ?? silent));
   const found = verdictOf(dug);
@@ -115,12 +117,17 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
       ...winner,
     ]);
   }
+  if (found.kind === 'again') {
+    const { because } = found;
+    const rejected = [...before, ...rejectedOf(tested), ...rejectedOf(dug)];
+    return inVain(context, subject, conflict, { kind: 'again', because, rejected }, dug, wish.actor);
+  }
   const words =
-    found.kind === 'again'
-      ? `none of ${tested.length} candidates works, and not every former value could be tried`
-      : `none of ${tested.length + dug.length} known values works`;
-  await noteTry(context, subject, conflict, verdict, words, wish.actor);
-  return manual('none-accepted', words);
+    found.because === 'none-accepted'
+      ? `none of ${tested.length + before.length + dug.length} known values works`
+      : `none of ${tested.length} candidates works, and several former values do`;
+  await noteTry(context, subject, conflict, found, words, wish.actor);
+  return manual(found.because, words);
 }
 
 function withSparing(
@@ -128,6 +135,15 @@ function withSparing(
   answer: VerifyAnswer,
 ): { readonly sigkey: Sigkey; readonly spared: boolean } & VerifyAnswer {
   return { sigkey, ...answer, spared: answer.class === 'budget' };
+}
+
+function rejectedOf(tested: readonly Tested[]): readonly Sigkey[] {
+  return tested.filter(({ answer }) => answer === 'rejected').map(({ sigkey }) => sigkey);
+}
+
+/** What an earlier try for the same facts has ruled out, candidates and former values. */
+export function ruledOut({ lastTry }: Pick<Conflict, 'lastTry'>): readonly Sigkey[] {
+  return lastTry?.verdict.kind === 'again' ? lastTry.verdict.rejected : [];
 }
 
 const silent: VerifyAnswer = { answer: 'unknown', class: 'unexpected', words: 'no answer' };

@@ -111,7 +111,7 @@ export async function forceRandomization(
     const settled = { action: 'F', decision, verification, actor, started, values, words } as const;
     const decides = (tx: Tx): Promise<void> => writeSettled(context, subject, tx, settled);
     const how = { operation: 'change', trigger: 'force', actor, presumed: true, decides } as const;
-    return randomize(context, subject, root, lease, how, lease.signal);
+    return await randomize(context, subject, root, lease, how, lease.signal);
   });
 }
 
@@ -137,7 +137,7 @@ export async function blankAccount(
     message: 'blanked',
   }));
   const decision = decideRoot(facts, null, fold);
-  return settle(context, subject, lease, { action: 'B', decision, values, words: 'blanked', actor });
+  return await settle(context, subject, lease, { action: 'B', decision, values, words: 'blanked', actor });
 }
 
 function value({ fold }: Conflict, sigkey: Sigkey, chosen: boolean, message: string): Verified {

@@ -21,7 +21,7 @@ import type { RotationResult } from '../result.ts';
 import { resolveUnder } from './automatic.ts';
 import { conflictOf, servesOthers } from './conflict.ts';
 import { writeSettled } from './settle.ts';
-import { verifyUnder } from './synchrony.ts';
+import { untried, verifyUnder } from './synchrony.ts';
 import type { VerificationId } from './verifications.ts';
 
 /** See `Rotation.reconcile`. */
@@ -79,7 +79,7 @@ async function isLost(context: Context, subject: Subject, lease: Lease, actor: A
   const checked = await verifyUnder(context, subject, lease, actor, { heartbeat: false });
   if (isRefusal(checked)) return checked;
   if (checked.answer === 'accepted') return turnDown('rotation.not-lost', label);
-  if (checked.answer === 'rejected') return true;
+  if (checked.answer === 'rejected' && checked.class !== untried) return true;
   return turnDown('rotation.not-known-lost', `${label}: ${checked.words}`);
 }
 
@@ -101,10 +101,11 @@ async function wasFoundLost(
   }
   const sync = await context.db
     .selectFrom('account_sync')
-    .select(['sigkey', 'state', 'checked_at'])
+    .select(['sigkey', 'state', 'class', 'checked_at'])
     .where('account_id', '=', subject.account.id)
     .executeTakeFirst();
-  return sync?.state === 'out-of-sync' && sync.sigkey === root && sync.checked_at.getTime() > oldest;
+  if (sync?.state !== 'out-of-sync' || sync.class === untried) return false;
+  return sync.sigkey === root && sync.checked_at.getTime() > oldest;
 }
 
 /**

@@ -20,8 +20,9 @@ import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import { remedyOf } from '../remedies.ts';
 import type { VerifyResult } from '../result.ts';
-import { resolveUnder } from './automatic.ts';
-import { settleConflict } from './settle.ts';
+import { resolveUnder, ruledOut } from './automatic.ts';
+import { conflictOf } from './conflict.ts';
+import { noteTry, settleConflict } from './settle.ts';
 import type { VerificationId } from './verifications.ts';
 
 /** See `Rotation.verify`. `heartbeat`: nobody asked, the time had come. */
@@ -59,20 +60,30 @@ export async function verifyUnder(
   const sigkey = fold.root;
   if (sigkey === null) return turnDown('rotation.nothing-recorded', account.label);
   const answer = await tryLogin(context, subject, sigkey, actor, { proof: false }, lease.signal);
-  const trigger = how.heartbeat ? 'heartbeat' : 'on-demand';
-  await noteSynchrony(context, subject, sigkey, answer, { actor, started, trigger });
+  const by = { actor, started, trigger: how.heartbeat ? 'heartbeat' : 'on-demand' };
   if (answer.answer !== 'rejected') {
+    await noteSynchrony(context, subject, sigkey, answer, by);
     const { answer: said, class: kind, words } = answer;
     return { answer: said, class: kind, words, remedy: said === 'accepted' ? '' : remedyOf(kind) };
   }
 
   // -- Somebody has changed it: perhaps back to a value that we know -------------------------------------------------
-  const others = retained(facts, fold);
+  const conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
+  const before = ruledOut(conflict);
+  const others = retained(facts, fold).filter((one) => !before.includes(one));
   const answers = await tryCandidates(context, subject, others, actor, lease.signal);
   const dug = others.map((one, at) => ({ sigkey: one, answer: answers[at]?.answer ?? 'unknown' }) as const);
   const found = verdictOf(dug);
+  if (found.kind === 'again') {
+    const rejected = [...before, ...dug.filter((one) => one.answer === 'rejected').map((one) => one.sigkey)];
+    const words = 'the recorded value is refused, and not every former one could be tried yet';
+    await noteTry(context, subject, conflict, { ...found, rejected }, words, actor);
+    await noteSynchrony(context, subject, sigkey, { answer: 'rejected', class: untried, words }, by);
+    return { answer: 'rejected', class: untried, words, remedy: remedyOf(untried) };
+  }
   if (found.kind !== 'root') {
-    const words = `the recorded value is refused, and none of ${others.length} former ones is known to work`;
+    await noteSynchrony(context, subject, sigkey, answer, by);
+    const words = `the recorded value is refused, and none of ${before.length + others.length} former ones is known to work`;
     return { answer: 'rejected', class: answer.class, words, remedy: outOfSync };
   }
   const words = 'the recorded value is refused, but a former one works; it is current again';
@@ -93,10 +104,16 @@ export async function verifyUnder(
     ],
     words,
   });
-  await noteSynchrony(context, subject, found.root, accepted, { actor, started, trigger });
+  await noteSynchrony(context, subject, found.root, accepted, by);
   context.log.info({ account: account.id }, `${verifier.name}: ${words}`);
   return { answer: 'accepted', class: 'none', words, remedy: '' };
 }
+
+/**
+ * Out of sync, and former values are left that were not tried, because refused logins had used up what the target allows:
+ * nothing is known to be lost yet, and the rest is tried when they no longer count.
+ */
+export const untried = 'budget';
 
 const accepted: VerifyAnswer = { answer: 'accepted', class: 'none', words: '' };
 
@@ -125,6 +142,8 @@ async function noteSynchrony(
       .values({ account_id: account.id, ...row })
       .onConflict((there) => there.column('account_id').doUpdateSet(row))
       .execute();
+    // The next time every former value is tried anew, unless this time is not over.
+    if (kind !== untried) await tx.deleteFrom('conflict_try').where('account_id', '=', account.id).execute();
     const about = { account: account.id, target: account.target.id, sigkey };
     await record(tx, by.actor, { type: 'rotation.verified', about, details: { connector: verifier.name, answer } });
     const { actor, started, trigger } = by;

@@ -8,6 +8,7 @@ import type { AccountId } from '../../base/ids.ts';
 import { subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import type { BatchEntry } from '../resolution/batch.ts';
+import { retryMs } from '../plan/next.ts';
 import { conflictedAccounts, resolveInBatches } from '../resolution/batch.ts';
 import { conflictOf } from '../resolution/conflict.ts';
 import { reconcileAccount } from '../resolution/reconcile.ts';
@@ -28,6 +29,8 @@ export function resolveConflicts(context: Context, signal: AbortSignal): Resolve
   const over = AbortSignal.any([signal, end.signal]);
   let running: Promise<void> | undefined;
   let again = false;
+  /** When a lost value was last to be replaced: what did not come to anything is done again in a while, or after a start. */
+  const replaced = new Map<AccountId, number>();
 
   function wake(): void {
     if (over.aborted) return;
@@ -35,7 +38,7 @@ export function resolveConflicts(context: Context, signal: AbortSignal): Resolve
       again = true;
       return;
     }
-    running = round(context, over)
+    running = round(context, replaced, over)
       .catch((error: unknown) => {
         if (!over.aborted) context.log.error({}, `conflicts could not be looked after: ${wordsOf(error)}`);
       })
@@ -63,31 +66,46 @@ export function resolveConflicts(context: Context, signal: AbortSignal): Resolve
   };
 }
 
-async function round(context: Context, signal: AbortSignal): Promise<void> {
+async function round(context: Context, replaced: Map<AccountId, number>, signal: AbortSignal): Promise<void> {
   const due: AccountId[] = [];
-  for (const id of await conflictedAccounts(context)) if (await hasWork(context, id, signal)) due.push(id);
-  const lost: AccountId[] = [];
+  const lost = new Set<AccountId>();
+  for (const id of await conflictedAccounts(context)) {
+    const work = await workOf(context, id, signal);
+    if (work === 'resolve') due.push(id);
+    if (work === 'replace' && (replaced.get(id) ?? 0) + retryMs <= context.clock.now()) lost.add(id);
+  }
   const told = ({ account, answer }: BatchEntry): void => {
     if (isRefusal(answer)) return context.log.debug({ account }, `not resolved: ${answer.reason}`);
-    if (answer.outcome === 'manual' && answer.because === 'none-accepted') lost.push(account);
+    if (answer.outcome === 'manual' && answer.because === 'none-accepted') lost.add(account);
     if (answer.outcome === 'resolved') context.log.info({ account }, `a conflict was resolved: ${answer.words}`);
   };
   await resolveInBatches(context, due, { actor: self, demanded: false }, told, signal);
-  for (const id of lost) await reconcileIfTold(context, id, signal);
+  for (const id of lost) {
+    replaced.set(id, context.clock.now());
+    await reconcileIfTold(context, id, signal);
+  }
 }
 
-/** Whether anything is to be done now: not for those that wait, or are a person's. */
-async function hasWork(context: Context, id: AccountId, signal: AbortSignal): Promise<boolean> {
+/** What is to be done now: nothing for those that wait, or are a person's. */
+async function workOf(
+  context: Context,
+  id: AccountId,
+  signal: AbortSignal,
+): Promise<'resolve' | 'replace' | undefined> {
   const subject = await subjectOf(context.db, id);
-  if (isRefusal(subject)) return false;
+  if (isRefusal(subject)) return undefined;
   const conflict = await conflictOf(context, subject, { demanded: false }, signal);
   const { step, lastTry } = conflict;
   if (step.kind === 'wait') {
     await noteSeen(context, subject, conflict);
-    return step.because === 'pending';
+    return step.because === 'pending' ? 'resolve' : undefined;
   }
+  // It was found lost, and whoever found it did not live to replace it, or could not.
+  if (step.kind === 'manual' && step.because === 'none-accepted') return 'replace';
   // Left to a person without a try: it is written down, once, so that it is an alert.
-  return step.kind === 'verify' || (step.kind === 'manual' && lastTry === null && conflict.words === '');
+  return step.kind === 'verify' || (step.kind === 'manual' && lastTry === null && conflict.words === '')
+    ? 'resolve'
+    : undefined;
 }
 
 /** W-39: where the account says so, a lost value is replaced without being asked. */

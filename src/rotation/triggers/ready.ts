@@ -4,6 +4,8 @@ import type { AccountId, TargetId } from '../../base/ids.ts';
 import type { Context } from '../context.ts';
 import { dueAccounts } from '../management.ts';
 import type { Ready } from '../plan/choose.ts';
+import { budgetMs } from '../plan/resolve.ts';
+import { untried } from '../resolution/synchrony.ts';
 
 /** Due by schedule or age; used by a session that ended; wished for; pending; or not tried at the target for long. */
 export async function readyAccounts(context: Context, now: number): Promise<readonly Ready[]> {
@@ -55,7 +57,10 @@ async function unsettled({ db }: Context): Promise<Ready[]> {
   return rows.flatMap(({ id, target_id: target }) => (target === null ? [] : [{ account: id, target, since: 0 }]));
 }
 
-/** Accounts whose current value was not tried at the target for the time of a heartbeat. */
+/**
+ * Accounts whose current value was not tried at the target for the time of a heartbeat, and those where former values are
+ * still to be tried and refused logins no longer count.
+ */
 export async function unchecked({ db, rules }: Context, now: number, only?: AccountId): Promise<Ready[]> {
   if (rules.heartbeatMs <= 0) return [];
   const oldest = new Date(now - rules.heartbeatMs);
@@ -71,7 +76,17 @@ export async function unchecked({ db, rules }: Context, now: number, only?: Acco
     .where('account_current.sigkey', 'is not', null)
     .where('ledger_account.conflict', '=', 'none')
     .where('account_current.changed_at', '<', oldest)
-    .where((is) => is.or([is('account_sync.checked_at', 'is', null), is('account_sync.checked_at', '<', oldest)]))
+    .where((is) =>
+      is.or([
+        is('account_sync.checked_at', 'is', null),
+        is('account_sync.checked_at', '<', oldest),
+        is.and([
+          is('account_sync.state', '=', 'out-of-sync'),
+          is('account_sync.class', '=', untried),
+          is('account_sync.checked_at', '<', new Date(now - budgetMs)),
+        ]),
+      ]),
+    )
     .execute();
   return rows.flatMap(({ id, target_id: target, checked_at: checked, changed_at: changed }): Ready[] => {
     const since = Math.max(changed.getTime(), checked?.getTime() ?? 0) + rules.heartbeatMs;
