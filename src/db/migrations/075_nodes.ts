@@ -67,14 +67,12 @@ async function travelling(db: Kysely<unknown>): Promise<void> {
   await appendOnly(db, 'advance');
   await sql`
     create table barrier (
-      node text not null default ledger_own_node(),
-      node_seq bigint generated always as identity,
       ask uuid not null,
       kind text not null constraint barrier_kind_known check (kind in ('ask', 'answer')),
+      node text not null default ledger_own_node(),
       at timestamptz not null default clock_timestamp(),
-      primary key (node, node_seq)
+      primary key (ask, kind, node)
     )`.execute(db);
-  await sql`create index barrier_ask on barrier (ask)`.execute(db);
 }
 
 /** Facts of several nodes arrive in any order, so none of them waits for another. */
@@ -111,7 +109,7 @@ const facts = [
     'new.sigkey',
   ],
   ['advance', ['node', 'node_seq'], '(known.account_id, known.root) is not distinct from (new.account_id, new.root)'],
-  ['barrier', ['node', 'node_seq'], '(known.ask, known.kind) = (new.ask, new.kind)'],
+  ['barrier', ['ask', 'kind', 'node'], 'true'],
   ['vault_kek', ['version'], 'known.sealed = new.sealed'],
 ] as const;
 
@@ -181,7 +179,10 @@ async function arrivals(db: Kysely<unknown>): Promise<void> {
     for each row execute function announce_account()`.execute(db);
 }
 
-/** What is written here is written under this node's own name: numbers of two that share a name would be the same. */
+/**
+ * What is written here is written under this node's own name, and not while its database is older than what others heard
+ * from it: its numbers would be those of other facts.
+ */
 async function guards(db: Kysely<unknown>): Promise<void> {
   await sql`
     create function refuse_foreign_fact() returns trigger language plpgsql set search_path = public as $$
@@ -192,6 +193,18 @@ async function guards(db: Kysely<unknown>): Promise<void> {
       end if;
       return new;
     end $$`.execute(db);
+  await sql`
+    create function refuse_while_set_back() returns trigger language plpgsql set search_path = public as $$
+    begin
+      if exists (select from ledger_node where state in ('set-back', 'healing')) then
+        raise exception 'the database of this node was set back: nothing is changed until it is healed (node.set-back)'
+          using errcode = 'check_violation', constraint = 'node_is_ready';
+      end if;
+      return new;
+    end $$`.execute(db);
+  for (const table of ['randomization', 'outcome', 'resolution', 'advance', 'credential_version'])
+    await sql`create trigger node_is_ready before insert on ${sql.table(table)}
+      for each row execute function refuse_while_set_back()`.execute(db);
   for (const [table] of facts)
     await sql`create trigger fact_is_own before insert on ${sql.table(table)}
       for each row execute function refuse_foreign_fact()`.execute(db);

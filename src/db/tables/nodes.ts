@@ -31,7 +31,6 @@ export interface AdvanceTable {
 
 export interface BarrierTable {
   node: Generated<string>;
-  node_seq: GeneratedAlways<number>;
   ask: Id<'barrier'>;
   kind: 'ask' | 'answer';
   at: Generated<Date>;

@@ -169,6 +169,12 @@ async function alone(tx: Tx, account: AccountId): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`sallyport ledger ${account}`}, 0))`.execute(tx);
 }
 
+/** A node whose database was set back says nothing until it is healed: its numbers would be those of other facts. */
+async function tellBelief(tx: Tx, account: AccountId, root: Sigkey | null): Promise<void> {
+  await sql`INSERT INTO advance (account_id, root) SELECT ${account}::uuid, ${root}::uuid FROM ledger_node
+    WHERE state IN ('single', 'joining', 'member')`.execute(tx);
+}
+
 /** Rewrites the account's places from its facts and moves the current pointer if the fold says so. */
 async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> {
   await alone(tx, account);
@@ -201,8 +207,7 @@ async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> 
   if (pointer !== seen.root) {
     await vault.setCurrent(tx, account, seen.root);
     // In a conflict this node goes on believing what it believed last, and the others are told of nothing new.
-    if (seen.conflict === 'none')
-      await tx.insertInto('advance').values({ account_id: account, root: seen.root }).execute();
+    if (seen.conflict === 'none') await tellBelief(tx, account, seen.root);
   }
   return seen;
 }

@@ -20,7 +20,7 @@ export const travelling = {
   credential_version: ['sigkey', 'account_id', 'kind', 'sealed', 'public_key', 'history_mac', 'created_at', 'node'],
   credential_dek: ['sigkey', 'kek_version', 'wrapped', 'node'],
   advance: ['node', 'node_seq', 'account_id', 'root', 'at'],
-  barrier: ['node', 'node_seq', 'ask', 'kind', 'at'],
+  barrier: ['ask', 'kind', 'node', 'at'],
   vault_kek: ['version', 'sealed', 'created_at', 'node'],
 } as const;
 
