@@ -12,6 +12,7 @@ import { estateCommands } from './commands/estate.ts';
 import { nodeCommands } from './commands/nodes.ts';
 import { recordingCommands } from './commands/recordings.ts';
 import { rotationCommands } from './commands/rotation.ts';
+import { scheduleCommands } from './commands/schedules.ts';
 import { sessionCommands } from './commands/sessions.ts';
 import { userCommands } from './commands/users.ts';
 import { exitCodeOf, exitCodes } from './errors.ts';
@@ -66,6 +67,7 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     userCommands,
     recordingCommands,
     rotationCommands,
+    scheduleCommands,
     conflictCommands,
     nodeCommands,
     auditCommands,

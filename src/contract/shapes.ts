@@ -159,6 +159,30 @@ export const VerificationRow = Type.Object({
   actionreason: Text,
 });
 
+/** When accounts are changed by themselves. */
+export const Schedule = Type.Object({
+  schedule: Text,
+  /** `every 30 days`, or a cron expression. */
+  times: Text,
+  zone: Type.Optional(Text),
+  window: Type.Optional(Text),
+  jitterMinutes: Type.Integer(),
+  retries: Text,
+});
+
+/** How the accounts of one policy are looked after. */
+export const Management = Type.Object({
+  policy: Text,
+  schedule: Type.Optional(Text),
+  maxAgeDays: Type.Optional(Type.Integer()),
+  managingNode: Type.Optional(Text),
+  localFallback: Type.Boolean(),
+  automaticResolution: Type.Boolean(),
+});
+
+/** What is planned for one account. */
+export const Due = Type.Object({ account: Text, when: Type.Optional(Text), why: Text });
+
 /** What a connector can do, and what its accounts may be told. */
 export const Connector = Type.Object({
   connector: Text,

@@ -16,6 +16,7 @@ import { nodeAnswers } from './routes/nodes.ts';
 import { peopleAnswers } from './routes/people.ts';
 import { recordingAnswers } from './routes/recordings.ts';
 import { rotationAnswers } from './routes/rotation.ts';
+import { scheduleAnswers } from './routes/schedules.ts';
 import { sessionAnswers } from './routes/sessions.ts';
 import type { LiveSessions } from './live-sessions.ts';
 
@@ -32,6 +33,7 @@ export async function serveOperators(
     ...estateAnswers(rooms, operator),
     ...rotationAnswers(rooms, operator),
     ...conflictAnswers(rooms, operator),
+    ...scheduleAnswers(rooms),
     ...nodeAnswers(rooms, operator),
     ...recordingAnswers(rooms, operator),
     ...sessionAnswers(rooms, live, operator),

@@ -17,6 +17,7 @@ import { processRunner, type RunConnector } from './connectors/run.ts';
 import { type Context, type Rules, type Timing, usualRules, usualTiming } from './context.ts';
 import { rotateAccount } from './change/engine.ts';
 import { type History, historyOf } from './ledger/history.ts';
+import { agendaOf, type AgendaEntry } from './agenda.ts';
 import { recordKnown } from './change/known.ts';
 import { wishFor } from './change/wishes.ts';
 import { nodeName } from './ledger/ledger.ts';
@@ -127,6 +128,8 @@ export interface Rotation extends AsyncDisposable {
     actor: Actor,
   ): Promise<void>;
   readonly conflicts: Conflicts;
+  /** What will be changed when, and why not yet. */
+  agenda(signal: AbortSignal): Promise<readonly AgendaEntry[]>;
   /** Everything known of the account's values, without the values. */
   history(account: AccountId): Promise<History | RotationRefusal>;
   /**
@@ -215,6 +218,7 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
       during(verifyAccount(context, account, actor, { heartbeat: false }, AbortSignal.any([over, caller]))),
     wish: (accounts, wish, actor) => during(wishFor(context, accounts, wish, actor)),
     conflicts: conflictsOf(context, during, over),
+    agenda: (caller) => agendaOf(context, AbortSignal.any([over, caller])),
     history: (account) => historyOf(db, account),
     recordKnown: (account, credential, how, actor, caller) =>
       during(recordKnown(context, account, credential, how, actor, AbortSignal.any([over, caller]))),

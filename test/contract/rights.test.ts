@@ -36,6 +36,8 @@ const reviewed: Readonly<Record<RouteName, string>> = {
   'rotation.bulk': 'Y Y . .',
   'rotation.history': 'Y Y Y .',
   'connector.list': 'Y Y Y .',
+  'schedule.list': 'Y Y Y .',
+  'schedule.due': 'Y Y Y .',
   'conflict.list': 'Y Y Y .',
   'conflict.show': 'Y Y Y .',
   'conflict.resolve': 'Y Y . .',

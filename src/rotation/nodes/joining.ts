@@ -29,7 +29,7 @@ export async function init(near: Neighbourhood, name: string, actor: Actor): Pro
   const { host, port, files } = near;
   const card = { name, host, port, password, certificate: files.certificate, [Symbol.dispose]: () => {} };
   const sealed = await sealCard(near.vault, card);
-  return inTransaction(near.admin, async (tx) => {
+  return await inTransaction(near.admin, async (tx) => {
     const id = await assume(tx, name, []);
     await sql`UPDATE ledger_node SET card = ${Buffer.from(sealed)}`.execute(tx);
     await publish(tx, (await identityOf(tx)).own);

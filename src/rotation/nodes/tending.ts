@@ -46,12 +46,12 @@ async function obey(near: Neighbourhood, me: string, letter: Letter, signal: Abo
       const subscription = subscriptionName(me, peer);
       if (await isThere(near.admin, subscription)) await redirect(near.admin, subscription, source.conninfo);
       else await subscribe(near.admin, me, source);
-      return record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
+      return await record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
     }
     case 'renew': {
       using card = await cardOf(near, peer);
       await renew(near.admin, me, sourceOf(near, card), near.clock, signal);
-      return record(near.db, self, {
+      return await record(near.db, self, {
         type: 'node.peer-renewed',
         about: {},
         details: { peer, reason: 'it asked for it' },
@@ -123,7 +123,7 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
     using card = await cardOf(near, peer);
     if ((await withPeer(near, card, (at) => isSetBack(near.db, at))) !== true) continue;
     near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
-    return inTransaction(near.admin, async (tx) => {
+    return await inTransaction(near.admin, async (tx) => {
       await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);
       await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
     });

@@ -6,6 +6,8 @@
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
+import { fence } from '../change/evidence.ts';
+import { handsOf } from '../change/hands.ts';
 import { tryCandidates } from '../change/logins.ts';
 import { settlePending, timeOutOthers } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
@@ -76,6 +78,10 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
     return manual(step.because, words);
   }
 
+  // -- What a cut-off change left running is ended, and saved where a device must be told ---------------------------
+  if (!(await endedAll(context, subject, conflict, wish.actor, lease.signal)))
+    return inVain(context, subject, conflict, unended, [], wish.actor);
+
   // -- The candidates, newest first ---------------------------------------------------------------------------------
   const answers = await tryCandidates(context, subject, step.candidates, wish.actor, lease.signal);
   const tested = step.candidates.map((sigkey, at) => withSparing(sigkey, answers[at] ?? silent));
@@ -128,6 +134,28 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
       : `none of ${tested.length} candidates works, and several former values do`;
   await noteTry(context, subject, conflict, found, words, wish.actor);
   return manual(found.because, words);
+}
+
+const unended: Verdict = { kind: 'again', because: 'silent', rejected: [] };
+
+/**
+ * True when nothing of the uncertain values can land or be lost any more. Only an administrator is asked to see to that: the
+ * account's own value may be a wrong one. Without one, the time that has passed must do.
+ */
+async function endedAll(
+  context: Context,
+  subject: Subject,
+  { fold }: Conflict,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { connector, admin } = subject;
+  if (connector?.capabilities.fence !== 'sessions' || admin === undefined) return true;
+  const hands = handsOf(subject, fold.root);
+  for (const sigkey of fold.working)
+    if (fold.status.get(sigkey) === 'U' && !(await fence(context, subject, { hands, sigkey }, actor, signal)))
+      return false;
+  return true;
 }
 
 function withSparing(
@@ -183,7 +211,10 @@ async function inVain(
   actor: Actor,
 ): Promise<Resolved> {
   const unknown = tested.find((one) => one.answer === 'unknown') ?? silent;
-  const words = `the target could not be asked which of ${tested.length} values it has: ${unknown.words}`;
+  const words =
+    tested.length === 0
+      ? 'what a cut-off change may have left running on the target could not be ended yet'
+      : `the target could not be asked which of ${tested.length} values it has: ${unknown.words}`;
   await noteTry(context, subject, conflict, verdict, words, actor);
   const later = context.clock.now() + (unknown.class === 'budget' ? budgetMs : retryMs);
   return { outcome: 'waiting', until: later, words, remedy: remedyOf(unknown.class) };
