@@ -3,7 +3,6 @@
  * (resolutionStep, verdictOf, decideRoot, retained). Here is the order of steps: ask the other nodes how far their facts
  * go, take the lease, look again, end what may still land, try the values within the budget, decide under the lease.
  */
-import type { Sigkey } from '../src/base/ids.ts';
 import type { Facts, ResolutionAction } from '../src/rotation/plan/facts.ts';
 import type { Fold } from '../src/rotation/plan/fold.ts';
 import { type ResolutionStep, retryMs, silentTries, type Verdict } from '../src/rotation/plan/resolve.ts';
