@@ -13,7 +13,6 @@ const root = join(import.meta.dirname, '../..');
 const silent = (): void => undefined;
 const usual = { seed: 1, nodes: undefined, rules: realRules, from: 0, histories: 1000 } as const;
 
-/** A summary without what differs from run to run. */
 function without(summary: Summary): Summary {
   return { ...summary, seconds: 0 };
 }
@@ -53,9 +52,7 @@ test('a history tells the same story each time, in plain words', () => {
   expect(story()).toMatch(/ draws p1 under p0 and commits it, pending/);
 });
 
-const byRandomHistories = mutationNames.filter((name) => name !== 'retire-unsettled-keys');
-
-test.each(byRandomHistories)(
+test.each(mutationNames)(
   'with the rule broken by %s, the oracle turns red and says how to play that history',
   (name) => {
     const rules = mutated(name);
