@@ -216,7 +216,12 @@ function casesOf(heard: Heard, family: string, round: number, options: RunOption
   );
   if (!options.short) return wanted;
   const byName = Map.groupBy(wanted, ({ stop }) => wordsOfWhere(stop.where));
-  return [...byName].map(([name, same]) => same[drawn(name) % same.length] as Case);
+  return [...byName].map(([name, same]) => {
+    // One that needs a process of its own only where there is no other.
+    const shared = same.filter(({ operation }) => operationNamed(operation).alone !== true);
+    const from = shared.length > 0 ? shared : same;
+    return from[drawn(name) % from.length] as Case;
+  });
 }
 
 /** Batches in which nobody is in another's way; see `kill.ts`. */
