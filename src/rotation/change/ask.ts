@@ -30,7 +30,9 @@ export interface Hands {
 }
 
 export type Step =
-  | { readonly operation: 'precheck' | 'fence' }
+  | { readonly operation: 'fence' }
+  /** `lifts`: a reconcile follows, so that a lock-out is no obstacle. */
+  | { readonly operation: 'precheck'; readonly lifts?: boolean }
   | { readonly operation: 'change' | 'reconcile'; readonly fresh: NewCredential }
   | { readonly operation: 'retire'; readonly former: readonly Uint8Array[] };
 
@@ -118,7 +120,8 @@ export async function perform(
   if (login === undefined) return { ...cannot, said: 'unsent' };
   const mode = hands.account.id === subject.account.id ? 'self' : 'admin';
   const { targetSeconds } = context.timing;
-  const work: Work = { ...taskOf(context, subject), by: { mode, login }, tag, targetSeconds };
+  const lifts = step.operation === 'precheck' && step.lifts === true ? { lifts: true } : {};
+  const work: Work = { ...taskOf(context, subject), by: { mode, login }, tag, targetSeconds, ...lifts };
   return changeOf(await ask(context, { connector: connector.name, ...step, work }, signal));
 }
 

@@ -113,7 +113,7 @@ export async function randomize(
   if (hands === undefined) return skipped(context, subject, 'nothing-recorded', how.actor);
 
   const known = how.operation === 'reconcile' || how.presumed === true ? null : parent;
-  const fault = await precheck(context, subject, connector, hands, known, how.actor, signal);
+  const fault = await precheck(context, subject, connector, hands, known, how, signal);
   if (fault !== undefined) return refuseChecked(context, subject, fault, { ...how, started });
 
   using fresh = await drawFresh(context, subject, connector);
@@ -142,10 +142,10 @@ async function precheck(
   connector: Connector,
   hands: Hands,
   parent: Sigkey | null,
-  actor: Actor,
+  { operation, actor }: How,
   signal: AbortSignal,
 ): Promise<ChangeAnswer | VerifyAnswer | undefined> {
-  const step = { operation: 'precheck' } as const;
+  const step = { operation: 'precheck', lifts: operation === 'reconcile' } as const;
   const may = await perform(context, subject, connector, hands, step, 'precheck', actor, signal);
   if (may.said !== 'confirmed') return may;
   if (parent === null) return undefined;
