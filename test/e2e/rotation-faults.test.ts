@@ -112,9 +112,7 @@ grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
     wire('landed').cut('reset');
     await release('landed', 'after');
     const ran = await rotating;
-    expect(ran.stdout).toContain(
-      'landed@landed: confirmed, the change was cut off; a login with the new value was accepted',
-    );
+    expect(ran.stdout).toContain('landed@landed: confirmed, the change was cut off; the new value was accepted');
     expect(ran.code).toBe(0);
     expect(await history('landed')).toEqual({ conflict: 'none', statuses: ['C', 'C current'] });
     expect(await opens(machine, 'landed', value('landed'))).toBe('refused');
@@ -144,7 +142,7 @@ grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
     await release('unasked', 'after');
     const ran = await rotating;
     expect(ran.stdout).toContain(
-      'unasked@unasked: uncertain, the change was cut off; a login with the new value was not possible',
+      'unasked@unasked: uncertain, the change was cut off; the new value could not be tried',
     );
     expect(ran.code).toBe(7);
     const { details } = await house.event((row) => row.type === 'rotation.uncertain', from);
@@ -208,7 +206,7 @@ grants: [{ name: ops, group: ops, targets: [${names.join(', ')}] }]
     const byHand = word();
     await machine.exec(['/run/chpasswd'], { input: `silent:${byHand}\n` });
     const none = await house.product.cli(['verify', label('silent')]);
-    expect(none.stdout).toContain('silent@silent: rejected, none of 2 values works');
+    expect(none.stdout).toContain('silent@silent: rejected, none of 2 known values works');
     expect(await history('silent')).toMatchObject({ conflict: 'incomplete' });
     await house.product.ask(['account', 'set', label('silent'), '--stdin'], byHand);
     expect(await history('silent')).toEqual({ conflict: 'none', statuses: ['C', 'U', 'C current'] });

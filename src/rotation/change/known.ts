@@ -15,11 +15,13 @@ import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
+import { recordedWithLogin } from './logins.ts';
 import { noteAttempt } from './outcome.ts';
 import { decideRoot } from '../plan/resolve.ts';
 import { commit } from '../points.ts';
 import { settlePending } from './pending.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
+import { announceLook } from './wishes.ts';
 import type { RotationResult } from '../result.ts';
 import { type Subject, subjectOf } from './subject.ts';
 
@@ -62,7 +64,7 @@ async function write(
   const sigkey = newId<Sigkey>();
   const at = clock.now();
   const status = asked === undefined ? 'U' : 'C';
-  const words = asked === undefined ? 'recorded without asking the target' : 'recorded; a login with it was accepted';
+  const words = asked === undefined ? 'recorded without asking the target' : recordedWithLogin;
   await commit(context, 'known value', async (tx) => {
     if (!(await stillLeased(tx, account, lease.token)))
       throw new RotationError('rotation.lease-lost', subject.account.label);
@@ -82,6 +84,7 @@ async function write(
     await record(tx, by.actor, { type: 'rotation.known-recorded', about, details: { reason: words } });
     const note = { account, trigger: 'known', ...by, ended: clock.now(), sigkey, message: words };
     await noteAttempt(tx, { ...note, result: 'known-recorded', class: null });
+    await announceLook(tx, account);
   });
   const milliseconds = clock.now() - by.started;
   if (status === 'C') return { status: 'confirmed', sigkey, milliseconds, words };

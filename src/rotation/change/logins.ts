@@ -10,6 +10,9 @@ import { commit } from '../points.ts';
 import { verifyCandidates, verifyStored } from './ask.ts';
 import type { Subject } from './subject.ts';
 
+/** What the log of attempts says of a value that was entered and that the target accepted. */
+export const recordedWithLogin = 'recorded; a login with it was accepted';
+
 /** Longer than what targets usually count over. */
 const windowMs = 30 * 60_000;
 
@@ -61,12 +64,25 @@ export async function tryCandidates(
   return answers;
 }
 
+/** Refused logins since the last one that was accepted: with that one targets begin to count anew, and so do we. */
 async function budgetLeft({ db, clock }: Context, { account, loginBudget }: Subject): Promise<number> {
+  const accepted = await db
+    .selectFrom('rotation_attempt')
+    .select((row) => row.fn.max('ended_at').as('at'))
+    .where('account_id', '=', account.id)
+    .where((is) =>
+      is.or([
+        is('result', '=', 'confirmed'),
+        is.and([is('result', '=', 'known-recorded'), is('message', '=', recordedWithLogin)]),
+      ]),
+    )
+    .executeTakeFirst();
+  const since = Math.max(clock.now() - windowMs, accepted?.at?.getTime() ?? 0);
   const { count } = await db
     .selectFrom('refused_login')
     .select((row) => row.fn.countAll<number>().as('count'))
     .where('account_id', '=', account.id)
-    .where('at', '>', new Date(clock.now() - windowMs))
+    .where('at', '>', new Date(since))
     .executeTakeFirstOrThrow();
   return loginBudget - Number(count);
 }

@@ -10,8 +10,13 @@ import type { Context } from '../context.ts';
 import type { Wish } from '../plan/next.ts';
 import { commit } from '../points.ts';
 
-/** The channel on which wishes are announced, with the account's id. */
-export const wishChannel = 'rotation_wish';
+/** The channel on which accounts are named, by their ids, that are to be looked at soon. */
+export const lookChannel = 'rotation_look';
+
+/** Announces, when the transaction commits, that there may be something to do for an account. */
+export async function announceLook(tx: Tx, account: AccountId): Promise<void> {
+  await sql`select pg_notify(${lookChannel}, ${account})`.execute(tx);
+}
 
 /** Keeps the wish for each of these accounts; they are looked at soon. */
 export async function wishFor(
@@ -28,7 +33,7 @@ export async function wishFor(
         .values({ account_id: account, ...wish, at })
         .execute();
       await record(tx, actor, { type: 'rotation.wished', about: { account }, details: wish });
-      await sql`select pg_notify(${wishChannel}, ${account})`.execute(tx);
+      await announceLook(tx, account);
     }
   });
 }

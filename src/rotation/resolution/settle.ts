@@ -7,6 +7,7 @@ import type { Sigkey } from '../../base/ids.ts';
 import type { Tx } from '../../db/db.ts';
 import { noteAttempt } from '../change/outcome.ts';
 import type { Subject } from '../change/subject.ts';
+import { announceLook } from '../change/wishes.ts';
 import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased } from '../ledger/lease.ts';
@@ -67,6 +68,8 @@ export async function writeSettled(context: Context, subject: Subject, tx: Tx, s
   await record(tx, actor, { type: 'rotation.resolved', about, details });
   const note = { account: account.id, trigger: 'resolution', actor, started, ended: at, sigkey, message: words };
   await noteAttempt(tx, { ...note, result: 'resolved', class: null });
+  // What was put off while nobody knew which value holds may be done now.
+  await announceLook(tx, account.id);
 }
 
 /** Remembers a try that decided nothing. The first that leaves it to a person is an alert. */

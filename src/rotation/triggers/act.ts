@@ -57,7 +57,8 @@ export async function act(context: Context, id: AccountId, signal: AbortSignal):
         await say(context, subject, action);
         break;
       case 'wait':
-        again = Math.min(again, action.until);
+        // Whoever has the lease gives it back long before it runs out.
+        again = action.because === 'changing' ? 0 : Math.min(again, action.until);
         break;
       case 'nothing':
         break;

@@ -7,7 +7,7 @@
 import { wordsOf } from '../../base/errors.ts';
 import { type AccountId, parseId, type TargetId } from '../../base/ids.ts';
 import { listen } from '../../db/db.ts';
-import { wishChannel } from '../change/wishes.ts';
+import { lookChannel } from '../change/wishes.ts';
 import type { Context } from '../context.ts';
 import { releaseHoldsOfTheDead } from '../ledger/lease.ts';
 import { watchArrivals } from '../nodes/arrivals.ts';
@@ -107,7 +107,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
       if (id !== undefined) lookSafely(id);
     };
     const onReconnected = (): void => lookSoon(true);
-    await listen(url, ['hold_released', wishChannel], { onEvent, onReconnected }, context.log, over);
+    await listen(url, ['hold_released', lookChannel], { onEvent, onReconnected }, context.log, over);
   }
   // After LISTEN, so that nothing falls between the two.
   lookSoon(true);
