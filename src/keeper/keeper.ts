@@ -188,9 +188,9 @@ function ownServer(
   { node }: Config,
   adminUrl: string | undefined,
   place: PeerPlace | undefined,
-): OwnServer | 'node.own-server' | 'node.no-listener' {
-  if (adminUrl === undefined) return 'node.own-server';
-  if (node === undefined || place === undefined) return 'node.no-listener';
+): OwnServer | 'nodes.own-server' | 'nodes.no-listener' {
+  if (adminUrl === undefined) return 'nodes.own-server';
+  if (node === undefined || place === undefined) return 'nodes.no-listener';
   return { adminUrl: adminUrl.replace('/postgres?', '/sallyport?'), place, host: node.host, port: node.port };
 }
 

@@ -122,24 +122,26 @@ test('a place in the log that was given up because the disk was filling is taken
   await paris.reopen();
   await stage.wire('paris', 'oslo', false);
   await several(paris, app, 3);
-  const slot = subscriptionName('oslo', 'paris');
-  const state = async (): Promise<string> =>
-    (
-      await sql<{ s: string }>`SELECT wal_status AS s FROM pg_replication_slots WHERE slot_name = ${slot}`.execute(
-        paris.admin,
-      )
-    ).rows[0]?.s ?? 'gone';
-  for (let n = 0; n < 20 && (await state()) !== 'lost'; n++) {
+  const state = async (peer: string): Promise<string> => {
+    const slot = subscriptionName(peer, 'paris');
+    const { rows } = await sql<{ s: string }>`SELECT wal_status AS s FROM pg_replication_slots
+      WHERE slot_name = ${slot}`.execute(paris.admin);
+    return rows[0]?.s ?? 'gone';
+  };
+  for (let n = 0; n < 20 && (await state('oslo')) !== 'lost'; n++) {
     await sql`CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)`.execute(paris.admin);
     await sql`DROP TABLE filler`.execute(paris.admin);
     await sql`SELECT pg_switch_wal()`.execute(paris.admin);
     await sql`CHECKPOINT`.execute(paris.admin);
   }
-  expect(await state()).toBe('lost');
+  expect(await state('oslo')).toBe('lost');
   await stage.wire('paris', 'oslo', true);
-  await renew(oslo.admin, 'oslo', stage.source('paris'), systemClock, never);
-  expect(await state()).not.toBe('lost');
-  expect(await isThere(oslo.admin, slot)).toBe(true);
+  // On a slow machine the log may have outrun the other peer too.
+  for (const peer of [oslo, lima])
+    if ((await state(peer.name)) === 'lost')
+      await renew(peer.admin, peer.name, stage.source('paris'), systemClock, never);
+  expect(await state('oslo')).not.toBe('lost');
+  expect(await isThere(oslo.admin, subscriptionName('oslo', 'paris'))).toBe(true);
   await same();
   for (const name of all) expect(await stage.quarantined(name)).toBe(0);
 });

@@ -9,13 +9,15 @@ import { allFactsHere } from '../../src/rotation/nodes/barrier.ts';
 import { never, nodesStage, type Node, type Stage } from './nodes-stage.ts';
 
 const labels = Array.from({ length: 12 }, (_, n) => `a${n}`);
+/** Nothing is done to these but what a test says. */
+const calm = ['calm-1', 'calm-2', 'calm-3'];
 let stage: Stage;
 let paris: Node;
 let oslo: Node;
 let accounts: readonly AccountId[];
 
 beforeAll(async () => {
-  stage = await nodesStage(['paris', 'oslo', 'lima'], labels);
+  stage = await nodesStage(['paris', 'oslo', 'lima'], [...labels, ...calm]);
   [paris, oslo] = [stage.node('paris'), stage.node('oslo')];
   accounts = await Promise.all(labels.map((label) => paris.account(label)));
   await stage.linkAll(['paris', 'oslo']);
@@ -88,9 +90,8 @@ test('a third node joins, hears each fact from the node that said it, and is equ
 
 test('a child that arrives before its parent is a conflict that waits, and falls into place', async () => {
   const lima = stage.node('lima');
-  const account = accounts[0] as AccountId;
-  const before = await paris.fold(account);
-  await paris.decide(account, { kind: 'root', root: before.candidates[0] ?? null, seen: [...before.status.keys()] });
+  const account = await paris.account('calm-1');
+  await paris.rotate(account, null);
   await stage.quiet(['paris', 'oslo', 'lima']);
   await stage.wire('paris', 'lima', false);
   const parent = await paris.rotate(account, (await paris.fold(account)).root);
@@ -104,10 +105,9 @@ test('a child that arrives before its parent is a conflict that waits, and falls
 });
 
 test('before a decision everything is here that the others knew when they were asked', async () => {
-  const account = accounts[1] as AccountId;
+  const account = await paris.account('calm-2');
   const need = { db: oslo.db, clock: systemClock };
-  const settled = await paris.fold(account);
-  await paris.decide(account, { kind: 'root', root: settled.candidates[0] ?? null, seen: [...settled.status.keys()] });
+  await paris.rotate(account, null);
   for (const peer of ['paris', 'lima']) await register(oslo, peer);
   await stage.wire('paris', 'oslo', false);
   const told: Sigkey[] = [];
@@ -120,7 +120,7 @@ test('before a decision everything is here that the others knew when they were a
 });
 
 test('a node that does not answer in time is named, and nothing is decided', async () => {
-  const account = accounts[2] as AccountId;
+  const account = await paris.account('calm-3');
   const need = { db: oslo.db, clock: systemClock };
   await stage.wire('lima', 'oslo', false);
   expect(await allFactsHere(need, account, never, 300)).toEqual({ missing: ['lima'] });

@@ -115,11 +115,11 @@ describe('whole products', () => {
       peers: [],
     });
     const again = await paris.product.cli(['node', 'init', '--name', 'lyon']);
-    expect([again.code, again.stderr]).toEqual([7, expect.stringContaining('node.named')]);
+    expect([again.code, again.stderr]).toEqual([7, expect.stringContaining('nodes.named')]);
     const bad = await oslo.product.cli(['node', 'init', '--name', 'Oslo!']);
-    expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('node.name-invalid')]);
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('nodes.name-invalid')]);
     const alone = await oslo.product.cli(['node', 'invite', '--file', join(oslo.home, 'none')]);
-    expect([alone.code, alone.stderr]).toEqual([7, expect.stringContaining('node.not-named')]);
+    expect([alone.code, alone.stderr]).toEqual([7, expect.stringContaining('nodes.not-named')]);
   });
 
   test('another one joins by its invitation, takes over the key ring, and both hear each other', async () => {
@@ -226,7 +226,7 @@ describe('whole products', () => {
     await until(oslo, same, '--compare');
     expect(await versions(oslo, 'web@box')).toEqual(before);
     const strange = await oslo.product.cli(['node', 'heal', '--peer', 'nowhere']);
-    expect([strange.code, strange.stderr]).toEqual([6, expect.stringContaining('node.peer-unknown')]);
+    expect([strange.code, strange.stderr]).toEqual([6, expect.stringContaining('nodes.peer-unknown')]);
   });
 
   test('a node that leaves is heard no more, keeps its facts, and no log is kept for it', async () => {
@@ -241,7 +241,7 @@ describe('whole products', () => {
   test('without a listener nothing of this can be done, and the status says that the node is alone', async () => {
     await using single = await startProduct();
     const refused = await single.cli(['node', 'init', '--name', 'lima']);
-    expect(refused.stderr).toContain('node.no-listener');
+    expect(refused.stderr).toContain('nodes.no-listener');
     expect(refused.code).not.toBe(0);
     expect(await single.ask(['node', 'status'])).toMatchObject({ state: 'single', peers: [], quarantined: 0 });
   });

@@ -197,7 +197,7 @@ async function guards(db: Kysely<unknown>): Promise<void> {
     create function refuse_while_set_back() returns trigger language plpgsql set search_path = public as $$
     begin
       if exists (select from ledger_node where state in ('set-back', 'healing')) then
-        raise exception 'the database of this node was set back: nothing is changed until it is healed (node.set-back)'
+        raise exception 'the database of this node was set back: nothing is changed until it is healed (nodes.set-back)'
           using errcode = 'check_violation', constraint = 'node_is_ready';
       end if;
       return new;

@@ -2,65 +2,66 @@
 import { defineErrors, type Refusal, refuse, SallyportError } from '../../base/errors.ts';
 
 export const nodeErrors = defineErrors({
-  'node.no-listener': {
+  'nodes.no-listener': {
     meaning: 'other nodes cannot reach the database of this one',
     remedy:
-      'give the setting node.listen (and node.host, if others reach it by another name) and start Sallyport again',
+      'give the setting `node` (its address and port, and its host if others reach it by another name) and start Sallyport again',
   },
-  'node.own-server': {
+  'nodes.own-server': {
     meaning: 'the database is a server of yours, and only its administrator can let it talk to others',
-    remedy: 'give him the statements of docs/nodes.md, or let Sallyport run its own database',
+    remedy:
+      'let Sallyport run its own database on each node (no DATABASE_URL); several keepers on one server of yours are one node',
   },
-  'node.name-invalid': {
+  'nodes.name-invalid': {
     meaning: 'this is no name for a node',
     remedy: 'use up to 24 of a-z and 0-9, with single dashes inside, beginning with a letter',
   },
-  'node.named': {
+  'nodes.named': {
     meaning: 'this node has a name already',
     remedy: 'a name stays, because facts stand under it; see `sallyport node status`',
   },
-  'node.not-named': {
+  'nodes.not-named': {
     meaning: 'this node has no name yet',
     remedy: 'give it one with `sallyport node init --name NAME`',
   },
-  'node.changing': {
+  'nodes.changing': {
     meaning: 'credentials are being changed just now, under the name that this node has',
     remedy:
       'wait until nothing is pending any more (`sallyport conflicts ls`, `sallyport history ACCOUNT`), then try again',
   },
-  'node.invitation-invalid': {
+  'nodes.invitation-invalid': {
     meaning: 'this is no invitation',
     remedy: 'make one on the other node with `sallyport node invite --file FILE`, and copy the file whole',
   },
-  'node.same-name': {
+  'nodes.same-name': {
     meaning: 'the other node has the same name',
     remedy: 'nodes are told apart by their names; start this one anew and give it another one',
   },
-  'node.unreachable': {
+  'nodes.unreachable': {
     meaning: 'the other node does not answer',
     remedy: 'see that its Sallyport runs, and that its address and port can be reached from here',
   },
-  'node.other-version': {
+  'nodes.other-version': {
     meaning: 'the other node has another version of Sallyport',
     remedy: 'bring both to the same version first',
   },
-  'node.peer-unknown': {
+  'nodes.peer-unknown': {
     meaning: 'there is no such node',
     remedy: '`sallyport node status` names the others',
   },
-  'node.no-peer': {
+  'nodes.no-peer': {
     meaning: 'there is no other node',
     remedy: 'join one with `sallyport node join --file FILE`',
   },
-  'node.no-peer-answers': {
+  'nodes.no-peer-answers': {
     meaning: 'no other node answers, so nothing can be fetched, and nothing was changed',
     remedy: 'try again as soon as one of them can be reached',
   },
-  'node.set-back': {
+  'nodes.set-back': {
     meaning: 'the database of this node is older than what other nodes have heard from it',
     remedy: 'fetch back what is missing with `sallyport node heal`; until then this node changes nothing',
   },
-  'node.letter-refused': {
+  'nodes.letter-refused': {
     meaning: 'a letter from another node cannot be believed',
     remedy:
       'see whether both have the same key ring; somebody with the password of the replication role may have written it',

@@ -19,12 +19,12 @@ import { isThere, isUnreached, redirect, subscribe, subscriptionName } from './s
 
 /** Gives this node its name. Facts that it wrote before stay under the former one, and count as its own. */
 export async function init(near: Neighbourhood, name: string, actor: Actor): Promise<{ id: string } | NodeRefusal> {
-  if (!isNodeName(name)) return turnAway('node.name-invalid', JSON.stringify(name));
+  if (!isNodeName(name)) return turnAway('nodes.name-invalid', JSON.stringify(name));
   const known = await identityOf(near.db);
-  if (known.name !== null) return turnAway('node.named', known.name);
+  if (known.name !== null) return turnAway('nodes.named', known.name);
   // What is pending was drawn under the former name, and only that name may say what became of it.
   const busy = await near.db.selectFrom('ledger_account').select('account_id').where('busy', '=', true).execute();
-  if (busy.length > 0) return turnAway('node.changing', `${busy.length} accounts`);
+  if (busy.length > 0) return turnAway('nodes.changing', `${busy.length} accounts`);
   using password = await makePeerRole(near.admin);
   const { host, port, files } = near;
   const card = { name, host, port, password, certificate: files.certificate, [Symbol.dispose]: () => {} };
@@ -50,7 +50,7 @@ export async function invite(near: Neighbourhood, actor: Actor): Promise<Secret>
 async function ownCard(near: Neighbourhood, vault: Vault): Promise<Card> {
   const name = await ownName(near);
   const { card } = await near.db.selectFrom('ledger_node').select('card').executeTakeFirstOrThrow();
-  if (card === null) throw new NodeError('node.not-named');
+  if (card === null) throw new NodeError('nodes.not-named');
   const { host, port, files } = near;
   return { ...(await openCard(vault, name, card)), host, port, certificate: files.certificate };
 }
@@ -73,17 +73,17 @@ export async function join(
 ): Promise<Joined | NodeRefusal> {
   const name = await ownName(near);
   using first = readCard(invitation);
-  if (first === undefined) return turnAway('node.invitation-invalid');
-  if (first.name === name) return turnAway('node.same-name', name);
+  if (first === undefined) return turnAway('nodes.invitation-invalid');
+  if (first.name === name) return turnAway('nodes.same-name', name);
 
   const answer = await withPeer(near, first, async (peer) => {
     const differs = await otherVersion(near.db, peer);
-    if (differs !== undefined) return turnAway('node.other-version', differs);
+    if (differs !== undefined) return turnAway('nodes.other-version', differs);
     const { vault, ring } = await takeRing(near, peer, actor, signal);
     const others = await peer.selectFrom('node_peer').select(['name', 'card']).where('name', '!=', name).execute();
     return { vault, ring, others };
   });
-  if (answer === undefined) return turnAway('node.unreachable', `${first.host}:${first.port}`);
+  if (answer === undefined) return turnAway('nodes.unreachable', `${first.host}:${first.port}`);
   if (!('vault' in answer)) return answer;
   await using vault = answer.vault;
 

@@ -34,22 +34,22 @@ export async function sealLetter(vault: Vault, letter: Letter): Promise<Uint8Arr
   return Buffer.from(await vault.sealBytes(context, utf8(JSON.stringify(letter))));
 }
 
-/** Throws `vault.tampered`, or `node.letter-refused` with what is wrong. */
+/** Throws `vault.tampered`, or `nodes.letter-refused` with what is wrong. */
 export async function openLetter(vault: Vault, sealed: Uint8Array, reader: string, now: number): Promise<Letter> {
   using bytes = await vault.openSealed(context, sealed);
-  let found: Record<string, unknown>;
+  let found: unknown;
   try {
-    found = JSON.parse(text(bytes.reveal())) as Record<string, unknown>;
+    found = JSON.parse(text(bytes.reveal()));
   } catch (error) {
-    throw new NodeError('node.letter-refused', wordsOf(error));
+    throw new NodeError('nodes.letter-refused', wordsOf(error));
   }
-  const { kind, from, to, at, card } = found;
+  const { kind, from, to, at, card } = (found ?? {}) as Record<string, unknown>;
   if (typeof kind !== 'string' || !kinds.includes(kind) || typeof from !== 'string' || !isNodeName(from))
-    throw new NodeError('node.letter-refused', 'it is not in the form of one');
-  if (to !== reader || from === reader) throw new NodeError('node.letter-refused', `it is for ${String(to)}`);
+    throw new NodeError('nodes.letter-refused', 'it is not in the form of one');
+  if (to !== reader || from === reader) throw new NodeError('nodes.letter-refused', `it is for ${String(to)}`);
   if (typeof at !== 'number' || Math.abs(now - at) > oldestMs)
-    throw new NodeError('node.letter-refused', 'it is too old');
-  if (card !== undefined && typeof card !== 'string') throw new NodeError('node.letter-refused', 'its card is none');
+    throw new NodeError('nodes.letter-refused', 'it is too old');
+  if (card !== undefined && typeof card !== 'string') throw new NodeError('nodes.letter-refused', 'its card is none');
   return { kind: kind as LetterKind, from, to, at, ...(card === undefined ? {} : { card }) };
 }
 

@@ -40,7 +40,7 @@ export interface MembershipOptions {
   /** Why there is none, otherwise. */
   /** Whether other rooms have sealed anything, which a change of the key ring would close for ever. */
   readonly sealedElsewhere: () => Promise<boolean>;
-  readonly server: OwnServer | Extract<NodeErrorCode, 'node.no-listener' | 'node.own-server'>;
+  readonly server: OwnServer | Extract<NodeErrorCode, 'nodes.no-listener' | 'nodes.own-server'>;
 }
 
 type Answer<T> = Promise<T | NodeRefusal>;
@@ -111,10 +111,10 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   const timer = setInterval(wake, lookMs);
   return {
     init: (name, actor) => inTurn(() => init(near, name, actor)),
-    invite: async (actor) => ((await identityOf(db)).name === null ? turnAway('node.not-named') : invite(near, actor)),
+    invite: async (actor) => ((await identityOf(db)).name === null ? turnAway('nodes.not-named') : invite(near, actor)),
     join: (invitation, actor, caller) =>
       inTurn(async () => {
-        if ((await identityOf(db)).name === null) return turnAway('node.not-named');
+        if ((await identityOf(db)).name === null) return turnAway('nodes.not-named');
         const joined = await join(near, invitation, actor, caller);
         // Letters are sealed under the ring that the next keeper opens.
         retired ||= 'ring' in joined && joined.ring === 'adopted';
@@ -134,7 +134,7 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   };
 }
 
-function onlyStatus(db: Db, why: 'node.no-listener' | 'node.own-server'): Membership {
+function onlyStatus(db: Db, why: 'nodes.no-listener' | 'nodes.own-server'): Membership {
   const refused = async (): Promise<NodeRefusal> => turnAway(why);
   return {
     init: refused,
@@ -150,9 +150,9 @@ function onlyStatus(db: Db, why: 'node.no-listener' | 'node.own-server'): Member
 }
 
 async function leaveOrForget(near: Neighbourhood, peer: string | undefined, actor: Actor): Answer<Left> {
-  if ((await identityOf(near.db)).name === null) return turnAway('node.not-named');
+  if ((await identityOf(near.db)).name === null) return turnAway('nodes.not-named');
   if (peer === undefined) return leave(near, actor);
-  if (!(await peerNames(near)).includes(peer)) return turnAway('node.peer-unknown', peer);
+  if (!(await peerNames(near)).includes(peer)) return turnAway('nodes.peer-unknown', peer);
   await forget(near, await ownName(near), peer, 'it was given up', actor);
   return { peers: [peer], untold: [] };
 }
@@ -164,11 +164,11 @@ async function healOrRenew(
   signal: AbortSignal,
 ): Answer<Healed> {
   const { id, name, state } = await identityOf(near.db);
-  if (name === null) return turnAway('node.not-named');
+  if (name === null) return turnAway('nodes.not-named');
   const peers = await peerNames(near);
-  if (peers.length === 0) return turnAway('node.no-peer');
+  if (peers.length === 0) return turnAway('nodes.no-peer');
   if (peer !== undefined) {
-    if (!peers.includes(peer)) return turnAway('node.peer-unknown', peer);
+    if (!peers.includes(peer)) return turnAway('nodes.peer-unknown', peer);
     using card = await cardOf(near, peer);
     await renew(near.admin, name, sourceOf(near, card), near.clock, signal);
     const details = { peer, reason: 'an operator asked for it' };
@@ -186,7 +186,7 @@ async function healOrRenew(
   const healed = await heal(near.admin, sources, near.clock, signal);
   if (healed === undefined) {
     await setState(near.admin, state);
-    return turnAway('node.no-peer-answers');
+    return turnAway('nodes.no-peer-answers');
   }
   await near.admin
     .updateTable('node_peer')

@@ -25,10 +25,10 @@ export interface Neighbourhood {
   readonly sealedElsewhere: () => Promise<boolean>;
 }
 
-/** This node's name; throws `node.not-named`. */
+/** This node's name; throws `nodes.not-named`. */
 export async function ownName({ db }: Pick<Neighbourhood, 'db'>): Promise<string> {
   const { name } = await identityOf(db);
-  if (name === null) throw new NodeError('node.not-named');
+  if (name === null) throw new NodeError('nodes.not-named');
   return name;
 }
 
@@ -37,11 +37,11 @@ export async function sealCard(vault: Vault, card: Card): Promise<Uint8Array> {
   return Buffer.from(await vault.sealBytes(context(card.name), bytes.reveal()));
 }
 
-/** Opens a card that was sealed for this name. Throws `vault.tampered`, and `node.letter-refused` if it is no card. */
+/** Opens a card that was sealed for this name. Throws `vault.tampered`, and `nodes.letter-refused` if it is no card. */
 export async function openCard(vault: Vault, name: string, sealed: Uint8Array): Promise<Card> {
   using bytes = await vault.openSealed(context(name), sealed);
   const card = readCard(bytes.reveal());
-  if (card?.name !== name) throw new NodeError('node.letter-refused', `the card of ${name}`);
+  if (card?.name !== name) throw new NodeError('nodes.letter-refused', `the card of ${name}`);
   return card;
 }
 
@@ -54,10 +54,10 @@ export async function peerNames({ db }: Pick<Neighbourhood, 'db'>): Promise<read
   return (await db.selectFrom('node_peer').select('name').orderBy('name').execute()).map((row) => row.name);
 }
 
-/** A peer's card; throws `node.peer-unknown`. */
+/** A peer's card; throws `nodes.peer-unknown`. */
 export async function cardOf({ db, vault }: Neighbourhood, name: string): Promise<Card> {
   const row = await db.selectFrom('node_peer').select('card').where('name', '=', name).executeTakeFirst();
-  if (row === undefined) throw new NodeError('node.peer-unknown', name);
+  if (row === undefined) throw new NodeError('nodes.peer-unknown', name);
   return openCard(vault, name, row.card);
 }
 

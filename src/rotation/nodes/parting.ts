@@ -17,7 +17,7 @@ export interface Left {
 export async function leave(near: Neighbourhood, actor: Actor): Promise<Left | NodeRefusal> {
   const me = await ownName(near);
   const peers = await peerNames(near);
-  if (peers.length === 0) return turnAway('node.no-peer');
+  if (peers.length === 0) return turnAway('nodes.no-peer');
   const untold: string[] = [];
   for (const peer of peers) {
     using card = await cardOf(near, peer);

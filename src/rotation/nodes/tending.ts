@@ -29,7 +29,7 @@ export async function readLetters(near: Neighbourhood, signal: AbortSignal): Pro
     } catch (error) {
       // It stays in the box while its writer cannot be reached.
       if (isUnreached(error)) return near.log.info({}, `a letter waits: ${wordsOf(error)}`);
-      if (!['node.letter-refused', 'vault.tampered', 'vault.key-version-unknown'].includes(codeOf(error))) throw error;
+      if (!['nodes.letter-refused', 'vault.tampered', 'vault.key-version-unknown'].includes(codeOf(error))) throw error;
       near.log.warn({ code: codeOf(error) }, `a letter was thrown away: ${wordsOf(error)}`);
     }
     await near.admin.deleteFrom('node_knock').where('id', '=', id).execute();
