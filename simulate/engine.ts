@@ -134,7 +134,7 @@ function* find(
   for (;;) {
     if (!fenced && said !== 'confirmed' && bySessions) fenced = yield* fenceOne(world, process, lease, sigkey);
     const look = yield* lookAt(world, process, lease, said, sigkey, retires ? null : old);
-    if (retires && look.fresh === 'accepted') yield* retire(world, process, lease, sigkey);
+    if (retires && look.fresh === 'accepted') yield* retire(world, process, lease, sigkey, old);
     const before = retires && old !== null ? yield* answerFor(world, process, lease, old) : look.old;
     const { fresh } = look;
     const status = rules.judge({ said, fresh, old: before, oldMustFail: retires, fenced, durable: true });
@@ -176,10 +176,13 @@ function* answerFor(world: World, process: Process, lease: Lease, sigkey: Sigkey
 
 /**
  * Other keys are taken away, twice if need be; but only those that are settled. Of two nodes that had heard of each other's
- * new key each would take the other's away otherwise, and nobody could log in any more.
+ * new key each would take the other's away otherwise, and nobody could log in any more. And only while the key that this
+ * one was drawn to replace is current, or it is current itself: else others went on meanwhile, and a process that comes
+ * late would take away what they rely on.
  */
-function* retire(world: World, process: Process, lease: Lease, sigkey: Sigkey): Work<void> {
-  const { history, working, workingHistory } = foldOf(world, process.node);
+function* retire(world: World, process: Process, lease: Lease, sigkey: Sigkey, old: Sigkey | null): Work<void> {
+  const { root, history, working, workingHistory } = foldOf(world, process.node);
+  if (root !== old && root !== sigkey) return;
   // The same key may have been entered under another name.
   const mine = world.secretOf(sigkey);
   const former = [...history, ...workingHistory, ...(world.rules.retiresUnsettled ? working : [])]

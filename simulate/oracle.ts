@@ -205,7 +205,10 @@ function wrongIn(said: Said, stored: Stored): string | undefined {
   const decided = new Set<string>();
   for (const { decision } of stored.resolutions) {
     if (decision.kind === 'confirm' && decision.sigkey !== undefined) confirmed.add(decision.sigkey);
-    if (decision.root != null) confirmed.add(decision.root);
+    if (decision.root != null) {
+      confirmed.add(decision.root);
+      decided.add(decision.root);
+    }
     for (const sigkey of decision.seen ?? [decision.sigkey ?? '']) decided.add(sigkey);
   }
   if (root !== null && status.get(root) !== 'C') return 'the current value is not confirmed';
