@@ -48,10 +48,10 @@ export async function runFamily(base: Base, family: Family, options: RunOptions)
   await using stage = await openStage(base, family, options.lanes);
   const run = new Run(stage, options);
   await using _ = run;
-  const heard = await run.listen(options.operation === undefined ? operationNames : [options.operation]);
+  const heard = await run.listen(options.operation === undefined ? operationNames : [options.operation], family.name);
   const occurred = new Set(
     [...heard.values()].flatMap((variants) =>
-      variants.flatMap((each) => placesOf(each).map(({ where }) => wordsOfWhere(where))),
+      [...variants.values()].flatMap((each) => placesOf(each).map(({ where }) => wordsOfWhere(where))),
     ),
   );
   const points = new Set<string>();
@@ -64,8 +64,8 @@ export async function runFamily(base: Base, family: Family, options: RunOptions)
   return { points, occurred, ...run.result };
 }
 
-/** What happened in each operation, by variant. */
-type Heard = ReadonlyMap<OperationName, readonly (readonly Happened[])[]>;
+/** What happened in each operation, by variant; in a short run of one variant only. */
+type Heard = ReadonlyMap<OperationName, ReadonlyMap<number, readonly Happened[]>>;
 
 class Run implements AsyncDisposable {
   readonly result = { kills: 0, recovered: 0, lost: 0, failures: [] as string[] };
@@ -88,17 +88,23 @@ class Run implements AsyncDisposable {
   }
 
   /** Performs each operation in all its variants without a kill; all must be well afterwards too. */
-  async listen(operations: readonly OperationName[]): Promise<Heard> {
-    const heard = new Map<OperationName, (readonly Happened[])[]>();
-    let cases: Case[] = operations.map((operation) => ({ operation, variant: 0 }));
+  async listen(operations: readonly OperationName[], family: string): Promise<Heard> {
+    const { short, seed } = this.#options;
+    const heard = new Map<OperationName, Map<number, readonly Happened[]>>();
+    let cases: Case[] = operations.map((operation) => ({
+      operation,
+      variant: short ? drawn(seed, family, operation) % 2 : 0,
+    }));
     while (cases.length > 0) {
       const more: Case[] = [];
       for (const batch of batchesOf(cases, this.#options.lanes)) {
         const { prepared, happened } = await this.#perform(batch, () => 0);
         for (const one of prepared) {
           const { operation, variant } = one.case;
-          heard.set(operation, [...(heard.get(operation) ?? []), happened.get(one.task.lane) ?? []]);
-          if (variant === 0) for (let next = 1; next < one.variants; next++) more.push({ operation, variant: next });
+          const variants = heard.get(operation) ?? new Map<number, readonly Happened[]>();
+          heard.set(operation, variants.set(variant, happened.get(one.task.lane) ?? []));
+          if (variant === 0 && !short)
+            for (let next = 1; next < one.variants; next++) more.push({ operation, variant: next });
         }
       }
       cases = more;
@@ -110,7 +116,7 @@ class Run implements AsyncDisposable {
     const bytesOf = ({ case: { operation, variant, stop } }: Prepared): number => {
       const { where } = stop ?? {};
       if (where?.kind !== 'wire') return 0;
-      const all = heard.get(operation)?.[variant] ?? [];
+      const all = heard.get(operation)?.get(variant) ?? [];
       return all.find((one) => one.name === where.question && one.occurrence === stop?.occurrence)?.bytes ?? 0;
     };
     await this.#perform(batch, bytesOf);
@@ -195,17 +201,19 @@ function wordsOf({ operation, stop }: Case): string {
   return stop === undefined ? operation : `${operation}, ${wordsOfWhere(stop.where)}, ${stop.occurrence}`;
 }
 
+/** A number that looks like chance and is the same for the same words. */
+function drawn(...about: readonly (string | number)[]): number {
+  return createHash('sha256').update(about.join('\n')).digest().readUInt32BE(0);
+}
+
 /** The kills of one round. */
 function casesOf(heard: Heard, family: string, round: number, options: RunOptions): Case[] {
-  const drawn = (...about: (string | number)[]): number =>
-    createHash('sha256')
-      .update([options.seed, family, round, ...about].join('\n'))
-      .digest()
-      .readUInt32BE(0);
+  const { seed } = options;
   const all = [...heard].flatMap(([operation, variants]) => {
-    const variant = (drawn(operation) + round) % variants.length;
+    const known = [...variants.keys()];
+    const variant = known[(drawn(seed, family, operation) + round) % known.length] ?? 0;
     const { most = Number.POSITIVE_INFINITY } = operationNamed(operation);
-    return placesOf(variants[variant] ?? [])
+    return placesOf(variants.get(variant) ?? [])
       .filter(({ occurrence }) => occurrence <= most)
       .map((stop) => ({ operation, variant, stop }));
   });
@@ -220,7 +228,7 @@ function casesOf(heard: Heard, family: string, round: number, options: RunOption
     // One that needs a process of its own only where there is no other.
     const shared = same.filter(({ operation }) => operationNamed(operation).alone !== true);
     const from = shared.length > 0 ? shared : same;
-    return from[drawn(name) % from.length] as Case;
+    return from[drawn(seed, family, round, name) % from.length] as Case;
   });
 }
 
@@ -228,19 +236,25 @@ function casesOf(heard: Heard, family: string, round: number, options: RunOption
 function batchesOf(cases: readonly Case[], lanes: number): readonly (readonly Case[])[] {
   const batches: Case[][] = [];
   for (const one of cases) {
-    const fitting = batches.find((batch) => batch.length < lanes && !batch.some((other) => inTheWay(one, other)));
+    const fitting = batches.find((batch) => batch.length < lanes && fits(one, batch));
     if (fitting === undefined) batches.push([one]);
     else fitting.push(one);
   }
   return batches;
 }
 
-function inTheWay(one: Case, other: Case): boolean {
-  if (operationNamed(one.operation).alone === true || operationNamed(other.operation).alone === true) return true;
-  const kind = (each: Case): string => {
-    const where = each.stop?.where;
-    if (where?.kind === 'wire') return where.dies === 'connector' ? 'connector' : '';
-    return where?.side === 'within' ? 'within' : '';
-  };
-  return kind(one) !== '' && kind(one) === kind(other);
+function fits(one: Case, batch: readonly Case[]): boolean {
+  if ([one, ...batch].some(({ operation }) => operationNamed(operation).alone === true)) return false;
+  const kind = kindOf(one);
+  const same = batch.filter((other) => kindOf(other) === kind).length;
+  return kind === 'within' ? same < 1 : kind === 'connector' ? same < mostConnectors : true;
+}
+
+/** They die one after the other. */
+const mostConnectors = 2;
+
+function kindOf({ stop }: Case): 'within' | 'connector' | 'other' {
+  const where = stop?.where;
+  if (where?.kind === 'wire') return where.dies === 'connector' ? 'connector' : 'other';
+  return where?.side === 'within' ? 'within' : 'other';
 }

@@ -1,5 +1,8 @@
 /** Accounts of a Linux machine with a real sshd: their passwords, and their keys. */
-import { startMachine, type Machine } from '../../test/lab/machine.ts';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Machine, startMachine } from '../../test/lab/machine.ts';
 import { runWell } from '../../test/lab/run.ts';
 import { drawKey, drawPassword, type Value } from '../values.ts';
 import type { Family, Named, Server } from './family.ts';
@@ -116,8 +119,10 @@ const keys = (machine: Machine): Pick<Server, 'draw' | 'plant' | 'holds'> => ({
 
 /** The base64 blob of the public half, by OpenSSH. */
 async function publicLine(value: Value): Promise<string> {
-  const { stdout } = await runWell(['ssh-keygen', '-y', '-f', '/dev/stdin'], { input: value.text });
-  return stdout.split(' ')[1] ?? '';
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'crash-key-'));
+  const file = join(folder.path, 'key');
+  await writeFile(file, value.text, { mode: 0o600 });
+  return (await runWell(['ssh-keygen', '-y', '-f', file])).stdout.split(' ')[1] ?? '';
 }
 
 /** A flat list of answers as one list for each account. */
@@ -133,6 +138,11 @@ export const linuxPasswords: Family = {
   by: 'keeper',
   start: () => startLinux(passwords),
 };
+
+export const linuxShadow: Family = { ...linuxPasswords, name: 'linux-shadow', connector: 'linux-shadow' };
+
+/** By the dialogue of passwd on a terminal. */
+export const linuxPasswd: Family = { ...linuxPasswords, name: 'linux-passwd', connector: 'linux-passwd' };
 
 export const sshKeys: Family = {
   name: 'ssh-key',
