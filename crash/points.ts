@@ -96,7 +96,7 @@ export function placesOf(happened: readonly Happened[]): { readonly where: Where
   return happened.flatMap(({ name, occurrence, bytes }) => {
     const sides = isCommit(name) ? (['before', 'within', 'after'] as const) : (['before', 'after'] as const);
     const places: Where[] = sides.map((side) => at(side, name));
-    if (isQuestion(name) && changing.includes(name) && bytes !== undefined) places.push(...onWire(name));
+    if (isQuestion(name) && changing.includes(name) && bytes !== undefined && bytes > 0) places.push(...onWire(name));
     return places.map((where) => ({ where, occurrence }));
   });
 }

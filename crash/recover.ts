@@ -6,6 +6,7 @@
 import { type Clock, systemClock } from '../src/base/clock.ts';
 import type { AccountId } from '../src/base/ids.ts';
 import { silent } from '../src/base/log.ts';
+import type { RunConnector } from '../src/rotation/connectors/run.ts';
 import { openRotation } from '../src/rotation/rotation.ts';
 import type { Base } from './stage.ts';
 import { timing } from './timing.ts';
@@ -21,7 +22,7 @@ const aDay = 25 * 3_600_000;
 export async function recover(
   base: Base,
   accounts: readonly AccountId[],
-  daily: boolean,
+  { daily, run }: { readonly daily: boolean; readonly run: RunConnector },
   signal: AbortSignal,
 ): Promise<void> {
   const { db, owner, vault } = base;
@@ -31,7 +32,7 @@ export async function recover(
     .execute();
   let ahead = 0;
   const clock: Clock = { now: () => Date.now() + ahead, sleep: (ms, until) => systemClock.sleep(ms, until) };
-  await using rotation = await openRotation({ db, vault, log: silent, clock, timing, watch: true }, signal);
+  await using rotation = await openRotation({ db, vault, log: silent, clock, timing, run, watch: true }, signal);
   const wait = async (): Promise<void> => {
     for (const more of passing) {
       ahead += more;

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isRefusal } from '../src/base/errors.ts';
+import { processRunner } from '../src/rotation/connectors/run.ts';
 import { historyOf } from '../src/rotation/ledger/history.ts';
 import { check, lostAmong } from './check.ts';
 import type { Family } from './families/family.ts';
@@ -141,7 +142,7 @@ class Run implements AsyncDisposable {
     );
     const accounts = prepared.map(({ task }) => task.account);
     const daily = batch.some(({ operation }) => operationNamed(operation).daily === true);
-    await recover(stage.base, accounts, daily, this.#signal);
+    await recover(stage.base, accounts, { daily, run: stage.server.run ?? processRunner() }, this.#signal);
     for (const { one, kept, faults } of await check(stage, prepared)) {
       const stopped = missed.get(one.task.lane);
       const lost = gone.has(one) || !kept;

@@ -3,6 +3,7 @@
  * and without the product's own clients. The next family is one file and one entry in `families.ts`.
  */
 import type { ServiceDeclaration } from '../../src/estate/estate.ts';
+import type { RunConnector } from '../../src/rotation/connectors/run.ts';
 import type { Value } from '../values.ts';
 
 export interface Family {
@@ -32,6 +33,8 @@ export interface Server extends AsyncDisposable {
   readonly plant: (accounts: readonly Named<Value>[]) => Promise<void>;
   /** Which of these values opens its account now. */
   readonly holds: (accounts: readonly Named<readonly Value[]>[]) => Promise<readonly (readonly boolean[])[]>;
+  /** How connectors are asked after the start, where they are no processes: in tests of the harness. */
+  readonly run?: RunConnector;
   /** Resolves when nothing that a dead process began is running there any more. */
   readonly quiet: () => Promise<void>;
 }
