@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readdir, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { cpuOf } from './cpu.ts';
 
 /** One way to the target. */
 export interface Door {
@@ -77,17 +78,17 @@ export interface Throughput {
 
 /** From the target to the client, into /dev/null; the time begins when the remote side says that it begins. */
 export async function down(door: Door, bytes: number): Promise<Throughput> {
-  const before = await cpuOf(door);
+  const before = await cpuOfDoor(door);
   await using sink = await open('/dev/null', 'w');
   const child = sshTo(door, `echo go >&2; head -c ${bytes} /dev/zero`, [], ['ignore', sink.fd, 'pipe']);
   const { said, at } = follow(child, 'go');
   const end = await well(child, door, said);
-  return throughput(bytes, end - at(), before, await cpuOf(door));
+  return throughput(bytes, end - at(), before, await cpuOfDoor(door));
 }
 
 /** From the client to the target, which counts what came. `source` is a file of at least this size. */
 export async function up(door: Door, bytes: number, source: string): Promise<Throughput> {
-  const before = await cpuOf(door);
+  const before = await cpuOfDoor(door);
   await using file = await open(source, 'r');
   const child = sshTo(door, 'echo go >&2; wc -c', [], [file.fd, 'pipe', 'pipe']);
   let counted = '';
@@ -95,7 +96,7 @@ export async function up(door: Door, bytes: number, source: string): Promise<Thr
   const { said, at } = follow(child, 'go');
   const end = await well(child, door, said);
   if (Number(counted) !== bytes) throw new Error(`${counted.trim()} of ${bytes} bytes went up through ${door.name}`);
-  return throughput(bytes, end - at(), before, await cpuOf(door));
+  return throughput(bytes, end - at(), before, await cpuOfDoor(door));
 }
 
 function throughput(bytes: number, ms: number, before: number | undefined, after: number | undefined): Throughput {
@@ -147,24 +148,6 @@ export async function echo(door: Door, keystrokes: number): Promise<readonly num
   return times;
 }
 
-/** CPU seconds so far of a door's process and its descendants that are alive, or undefined. */
-async function cpuOf(door: Door): Promise<number | undefined> {
-  if (door.pid === undefined) return undefined;
-  const parents = new Map<number, number>();
-  const ticks = new Map<number, number>();
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    parents.set(Number(name), Number(fields[1]));
-    ticks.set(Number(name), Number(fields[11]) + Number(fields[12]));
-  }
-  let sum = 0;
-  for (const pid of ticks.keys()) {
-    let at: number | undefined = pid;
-    while (at !== undefined && at !== door.pid) at = parents.get(at);
-    if (at === door.pid) sum += ticks.get(pid) ?? 0;
-  }
-  // USER_HZ is 100 on every Linux that Node runs on.
-  return sum / 100;
+async function cpuOfDoor({ pid }: Door): Promise<number | undefined> {
+  return pid === undefined ? undefined : await cpuOf(pid);
 }

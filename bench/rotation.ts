@@ -4,7 +4,7 @@
  * Everything runs on this machine: the target server, Sallyport's database with fsync, its connectors, and this program.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtempDisposable } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable, readFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,6 +22,7 @@ import { fold } from '../src/rotation/plan/fold.ts';
 import { openRotation } from '../src/rotation/rotation.ts';
 import { accountsOf, createRootKey, declareAccounts, openVault, type Vault } from '../src/vault/vault.ts';
 import { startPostgres } from '../test/lab/postgres.ts';
+import { cpuOf } from './cpu.ts';
 
 const { values } = parseArgs({
   options: {
@@ -36,6 +37,10 @@ const never = new AbortController().signal;
 const actor = { kind: 'operator', name: 'bench' } as const;
 const log = openLog('bench', 'warn');
 const targets = 4;
+
+/** CPU seconds by part: this process, connector processes, Sallyport's database, the target server. */
+type Cpu = Readonly<Record<(typeof parts)[number], number>>;
+const parts = ['keeper', 'connectors', 'database', 'target'] as const;
 
 const report: Record<string, unknown> = { accounts: count, cores: cpus().length, loadBefore: loadavg()[0] };
 report['fold'] = measureFold(Number(values.facts));
@@ -105,7 +110,15 @@ async function measureRotation(): Promise<object> {
     );
   await seed(db, vault, server, values_);
 
-  const cpuBefore = process.cpuUsage();
+  const postmaster = Number((await readFile(join(server.folder, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  const servers = [own.pid, postmaster];
+  const cpu = async (): Promise<Cpu> => {
+    const { user, system } = process.cpuUsage();
+    const keeper = (user + system) / 1e6;
+    const all = await cpuOf(process.pid, servers);
+    return { keeper, connectors: all - keeper, database: await cpuOf(own.pid), target: await cpuOf(postmaster) };
+  };
+  const cpuBefore = await cpu();
   const began = performance.now();
   const options = { db, url: own.appUrl, vault, log, clock: systemClock };
   const rules = { perTarget: Number(values['per-target']), overall: Number(values.overall), heartbeatMs: 0 };
@@ -118,13 +131,15 @@ async function measureRotation(): Promise<object> {
     if (process.stderr.isTTY || process.env['BENCH_TELL']) process.stderr.write(`\r${done} of ${count}`);
   }
   const seconds = (performance.now() - began) / 1000;
-  const cpu = process.cpuUsage(cpuBefore);
+  const cpuAfter = await cpu();
   const { rows } = { rows: await durations(db) };
   return {
     seconds: round(seconds),
     perSecond: round(count / seconds),
     forTenThousand: round((10_000 / count) * seconds),
-    keeperCpuMsEach: round((cpu.user + cpu.system) / 1000 / count),
+    cpuMsEach: Object.fromEntries(
+      parts.map((part) => [part, round(((cpuAfter[part] - cpuBefore[part]) * 1000) / count)]),
+    ),
     p50ms: rows[Math.floor(rows.length * 0.5)],
     p99ms: rows[Math.floor(rows.length * 0.99)],
     ...rules,

@@ -3,14 +3,17 @@
  * rules and not among them: rules are versions that the vault keeps for ever, and those of the four templates never
  * change, but every policy, a template too, can be managed.
  */
+import type { Selectable } from 'kysely';
 import { record } from '../audit/audit.ts';
 import type { AccountId, PolicyId, TargetId } from '../base/ids.ts';
 import type { Db, Tx } from '../db/db.ts';
+import type { Tables } from '../db/tables.ts';
 import { type Policy, policies } from '../vault/vault.ts';
 import { RotationError } from './errors.ts';
 import type { Ready } from './plan/choose.ts';
 import { type Calendar, dueOf, firstTryAt } from './plan/due.ts';
-import { type Change, type DeclareOptions, schedules } from './schedules.ts';
+import type { Management as Nodes } from './plan/management.ts';
+import { type Change, type DeclareOptions, scheduleNamed, schedules, type StoredSchedule } from './schedules.ts';
 
 /** What a checkout gets when its value could not be changed before it was shown (W-28). */
 export type RotateOnCheckout = 'never' | 'or-deny' | 'or-serve-current';
@@ -46,15 +49,29 @@ export async function managements(db: Db | Tx): Promise<Map<PolicyId, Management
   return new Map(
     (await policies(db)).map((policy) => {
       const row = rows.get(policy.id);
-      const stored = row?.schedule == null ? undefined : known.get(row.schedule);
-      const calendar: Calendar = {
-        schedule: stored?.schedule ?? null,
-        since: Math.max(stored?.timesSince ?? 0, row?.scheduled_since.getTime() ?? 0),
-        maxAgeDays: policy.maxAgeDays,
-      };
-      return [policy.id, { policy: policy.name, ...fieldsOf(row), calendar }];
+      return [policy.id, managementBy(policy, row, row?.schedule == null ? undefined : known.get(row.schedule))];
     }),
   );
+}
+
+/** The management of one policy. */
+export async function managementOf(db: Db | Tx, policy: Policy): Promise<Management> {
+  const row = await rowOf(db, policy.id);
+  return managementBy(policy, row, row?.schedule == null ? undefined : await scheduleNamed(db, row.schedule));
+}
+
+/** What a policy says of nodes. */
+export async function nodesOf(db: Db | Tx, policy: PolicyId): Promise<Nodes> {
+  return fieldsOf(await rowOf(db, policy));
+}
+
+function managementBy(policy: Policy, row: Row | undefined, stored: StoredSchedule | undefined): Management {
+  const calendar: Calendar = {
+    schedule: stored?.schedule ?? null,
+    since: Math.max(stored?.timesSince ?? 0, row?.scheduled_since.getTime() ?? 0),
+    maxAgeDays: policy.maxAgeDays,
+  };
+  return { policy: policy.name, ...fieldsOf(row), calendar };
 }
 
 /** Names of the policies whose management is declared. */
@@ -150,7 +167,11 @@ async function declaredRows(db: Db | Tx) {
     .execute();
 }
 
-type Row = Awaited<ReturnType<typeof declaredRows>>[number];
+type Row = Selectable<Tables['policy_management']>;
+
+async function rowOf(db: Db | Tx, policy: PolicyId): Promise<Row | undefined> {
+  return await db.selectFrom('policy_management').selectAll().where('policy_id', '=', policy).executeTakeFirst();
+}
 
 function fieldsOf(row: Row | undefined): Omit<Required<ManagementDeclaration>, 'policy'> {
   if (row === undefined) return usual;

@@ -24,10 +24,9 @@ import { nodeName } from './ledger/ledger.ts';
 import type { Trigger } from './plan/next.ts';
 import type { RotationRefusal } from './refusal.ts';
 import type { RotationResult, VerifyResult } from './result.ts';
-import { managements } from './management.ts';
+import { nodesOf } from './management.ts';
 import { peersOf } from './nodes/peers.ts';
 import type { Peers } from './peers.ts';
-import { anyNode } from './plan/management.ts';
 import type { At } from './points.ts';
 import { type BatchEntry, conflictedAccounts, resolveInBatches } from './resolution/batch.ts';
 import { blankAccount, decideValue, type Decided, forceRandomization, setCurrentValue } from './resolution/by-hand.ts';
@@ -189,9 +188,7 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     clock,
     timing: { ...usualTiming, ...options.timing },
     rules: { ...usualRules, ...options.rules },
-    peers:
-      options.peers ??
-      peersOf({ db, clock }, { managementOf: async (policy) => (await managements(db)).get(policy) ?? anyNode }),
+    peers: options.peers ?? peersOf({ db, clock }, { managementOf: (policy) => nodesOf(db, policy) }),
     at: options.at ?? (() => {}),
     run: options.run ?? processRunner(),
     plugins: options.plugins,

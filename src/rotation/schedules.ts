@@ -1,8 +1,10 @@
 /**
  * Named schedules as rows: declaring and reading them. When something is due by them is for `plan/due.ts` to say.
  */
+import type { Selectable } from 'kysely';
 import { type Actor, record } from '../audit/audit.ts';
 import type { Db, Tx } from '../db/db.ts';
+import type { Tables } from '../db/tables.ts';
 import { RotationError } from './errors.ts';
 import { faultOfSchedule, type Schedule } from './plan/schedule.ts';
 import type { Window } from './plan/window.ts';
@@ -30,23 +32,29 @@ export interface StoredSchedule {
 
 /** All schedules by name. */
 export async function schedules(db: Db | Tx): Promise<StoredSchedule[]> {
-  const rows = await db.selectFrom('rotation_schedule').selectAll().orderBy('name').execute();
-  return rows.map((row) => {
-    const { name, zone } = row;
-    const rest = {
-      name,
-      zone,
-      window: row.window as Window | null,
-      jitterMinutes: row.jitter_minutes,
-      retry: { count: row.retry_count, minutes: row.retry_minutes },
-      alertAfterSkips: row.alert_after_skips,
-    };
-    const schedule =
-      row.cron === null ? { ...rest, every: { days: row.every_days ?? 0 } } : { ...rest, cron: row.cron };
-    if (faultOfSchedule(schedule) !== undefined)
-      throw new RotationError('rotation.schedule-invalid', `the stored schedule ${name}`);
-    return { schedule, timesSince: row.times_since.getTime() };
-  });
+  return (await db.selectFrom('rotation_schedule').selectAll().orderBy('name').execute()).map(storedOf);
+}
+
+/** One schedule, or undefined. */
+export async function scheduleNamed(db: Db | Tx, name: string): Promise<StoredSchedule | undefined> {
+  const row = await db.selectFrom('rotation_schedule').selectAll().where('name', '=', name).executeTakeFirst();
+  return row && storedOf(row);
+}
+
+function storedOf(row: Selectable<Tables['rotation_schedule']>): StoredSchedule {
+  const { name, zone } = row;
+  const rest = {
+    name,
+    zone,
+    window: row.window as Window | null,
+    jitterMinutes: row.jitter_minutes,
+    retry: { count: row.retry_count, minutes: row.retry_minutes },
+    alertAfterSkips: row.alert_after_skips,
+  };
+  const schedule = row.cron === null ? { ...rest, every: { days: row.every_days ?? 0 } } : { ...rest, cron: row.cron };
+  if (faultOfSchedule(schedule) !== undefined)
+    throw new RotationError('rotation.schedule-invalid', `the stored schedule ${name}`);
+  return { schedule, timesSince: row.times_since.getTime() };
 }
 
 /**

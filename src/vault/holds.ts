@@ -155,14 +155,14 @@ export async function usesOf(db: Db | Tx, account: AccountId): Promise<Use[]> {
     .select(['kind', 'created_at', 'released_at'])
     .where('account_id', '=', account)
     .where('kind', 'in', ['session', 'checkout']);
-  const present = await uses.where('released_at', 'is', null).execute();
-  const ended = await uses
+  const ended = uses
     .where('kind', '=', 'session')
     .where('released_at', 'is not', null)
     .orderBy('released_at', 'desc')
-    .limit(1)
-    .execute();
-  return [...present, ...ended].map((row) => ({
+    .limit(1);
+  const present = uses.where('released_at', 'is', null);
+  const rows = await present.unionAll((both) => both.parens(ended)).execute();
+  return rows.map((row) => ({
     kind: row.kind === 'checkout' ? 'checkout' : 'session',
     createdAt: row.created_at,
     releasedAt: row.released_at,

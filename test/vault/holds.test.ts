@@ -51,7 +51,7 @@ test('a hold stands until it is released, and releasing twice is releasing once'
   expect((await holdsOf(db, account.id)).map(({ id }) => id)).toEqual([two.id]);
 });
 
-test('the end of a block releases, and the release is announced with the account', async () => {
+test('the end of a block releases, and the release of a use is announced with the account', async () => {
   await using room = await vaultRoom();
   const { db } = room.base;
   const [account] = await room.declare('root@web-01');
@@ -60,6 +60,9 @@ test('the end of a block releases, and the release is announced with the account
   const announced = Promise.withResolvers<string>();
   const listening = { onEvent: (_: string, payload: string) => announced.resolve(payload), onReconnected: () => {} };
   await listen(room.base.url, ['hold_released'], listening, silent, stop.signal);
+  const [other] = await room.declare('root@web-02');
+  if (other === undefined) throw new Error('not declared');
+  await (await hold(db, other.id, { kind: 'rotation', subject: 'r' })).release();
   {
     await using _held = await hold(db, account.id, { kind: 'session', subject: 's' });
     expect((await holdsOf(db, account.id)).length).toBe(1);

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import { foldOf } from '../ledger/ledger.ts';
 import { leaseOf } from '../ledger/lease.ts';
 import { notesOf } from '../ledger/notes.ts';
-import { managements } from '../management.ts';
+import { managementOf } from '../management.ts';
 import type { AccountSettings, Demand, Question } from '../plan/next.ts';
 import { usualRetry } from '../plan/schedule.ts';
 import type { Subject } from './subject.ts';
@@ -20,15 +20,14 @@ export async function questionOf(
   const { db, clock } = context;
   const id: AccountId = subject.account.id;
   const { facts, fold } = await foldOf(db, id);
-  const management = (await managements(db)).get(subject.policy.id);
-  const calendar = management?.calendar ?? { schedule: null, since: 0, maxAgeDays: subject.policy.maxAgeDays };
+  const { calendar, localFallback } = await managementOf(db, subject.policy);
   const currentSince = facts.randomizations.find((fact) => fact.sigkey === fold.root)?.createdAt ?? null;
   const settings: AccountSettings = {
     enabled: subject.policy.rotation,
     connector: subject.connector !== undefined,
     rotateAfterSession: subject.account.rotateAfterSession,
     skipWhileInUse: subject.skipWhileInUse,
-    localFallback: management?.localFallback ?? true,
+    localFallback,
   };
   const attempts = await db
     .selectFrom('rotation_attempt')

@@ -1,7 +1,7 @@
 /**
  * What a connector is: how one kind of target changes and checks a credential. It runs in a process of its own
  * (worker.ts) that ends, sees one target and the accounts of one job at a time, and answers in three ways. It never decides a status:
- * that is the engine's, from these answers (plan/verdict.ts). A new connector is one file, one entry in registry.ts and
+ * that is the engine's, from these answers (plan/verdict.ts). A new connector is one file, one entry in entries.ts and
  * one in the conformance list of the tests.
  */
 import type { Secret } from '../../base/secret.ts';

@@ -12,6 +12,10 @@ export interface PostgresSession extends Disposable {
   /** Whether the server checked the password of this login. */
   readonly proven: boolean;
   readonly query: <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
+  /** Whether it lives and every question was answered. */
+  readonly idle: () => boolean;
+  /** Ends it now, whatever it is doing. */
+  readonly cut: () => void;
 }
 
 export interface PostgresFault {
@@ -68,7 +72,9 @@ export async function openPostgres(
   wire.once('authenticationCleartextPassword', () => (asked = 'clear'));
   // The server's own proof (RFC 5802 §5) was checked before this, or the connection has ended.
   wire.once('authenticationOk', () => (proven = asked === 'scram' || asked === 'md5'));
+  let [lives, asking] = [true, 0];
   client.on('error', () => {});
+  client.on('end', () => (lives = false));
   try {
     await client.connect();
   } catch (error) {
@@ -79,9 +85,14 @@ export async function openPostgres(
   return {
     proven,
     query: async <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => {
+      asking += 1;
       const result = await client.query<Row>(text, values === undefined ? undefined : [...values]);
+      // One that failed is not asked again: what it left behind nobody knows.
+      asking -= 1;
       return result.rows;
     },
+    idle: () => lives && asking === 0,
+    cut: () => socket.destroy(),
     [Symbol.dispose]: () => {
       // Said politely, and not waited for: the server's end of it changes nothing.
       client.end().catch(() => {});

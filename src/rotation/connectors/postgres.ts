@@ -21,6 +21,7 @@ import type {
   Work,
 } from './connector.ts';
 import { openPostgres, type PostgresFault, type PostgresSession } from './postgres-client.ts';
+import { borrowPostgres } from './postgres-sessions.ts';
 import { faultOfPassword, isStored, scramVerifier } from './postgres-secret.ts';
 import { preconditions } from './postgres-precheck.ts';
 
@@ -98,7 +99,8 @@ async function onServer(
   use: (session: PostgresSession) => Promise<ChangeAnswer>,
 ): Promise<ChangeAnswer> {
   const { place, targetSeconds: seconds } = work;
-  const session = await openPostgres(place, work.by.login, { name, database: databaseOf(place), seconds }, signal);
+  const open = work.by.mode === 'admin' ? borrowPostgres : openPostgres;
+  const session = await open(place, work.by.login, { name, database: databaseOf(place), seconds }, signal);
   if ('fault' in session) return { said: 'unsent', class: session.fault, words: session.words };
   using _ = session;
   return await use(session);
@@ -176,7 +178,7 @@ interface Stored {
 /** What the server keeps; undefined when it could not be asked. */
 async function storedOf(task: Task, admin: Login, signal: AbortSignal): Promise<Stored | undefined> {
   const { place } = task;
-  const session = await openPostgres(place, admin, { name: 'sallyport', database: databaseOf(place) }, signal);
+  const session = await borrowPostgres(place, admin, { name: 'sallyport', database: databaseOf(place) }, signal);
   if ('fault' in session) return undefined;
   using _ = session;
   interface Row {

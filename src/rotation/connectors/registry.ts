@@ -1,29 +1,9 @@
-/** The connectors there are. A new one is one file and one entry here. */
+/** The connectors there are, all of them loaded: for the keeper, which must know what each can do. */
 import type { CredentialKind } from '../../vault/vault.ts';
-import { ad } from './ad.ts';
 import type { Connector } from './connector.ts';
-import { ios } from './ios.ts';
-import { ldap } from './ldap.ts';
-import { linuxChpasswd } from './linux-chpasswd.ts';
-import { linuxPasswd } from './linux-passwd.ts';
-import { linuxShadow } from './linux-shadow.ts';
-import { mysql } from './mysql.ts';
-import { postgres } from './postgres.ts';
-import { script } from './script.ts';
-import { sshKey } from './ssh-key.ts';
+import { entries } from './entries.ts';
 
-const connectors: readonly Connector[] = [
-  linuxChpasswd,
-  linuxShadow,
-  linuxPasswd,
-  sshKey,
-  postgres,
-  mysql,
-  ad,
-  ldap,
-  ios,
-  script,
-];
+const connectors: readonly Connector[] = await Promise.all([...entries.values()].map((load) => load()));
 
 export const connectorNames: readonly string[] = connectors.map((connector) => connector.name);
 

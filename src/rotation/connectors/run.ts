@@ -1,7 +1,7 @@
 /**
  * Runs connector jobs in processes of their own that end: nothing in their arguments or environment, the job on standard
  * input, killed at the deadline or with the signal. A process that has answered may get the next job if it is for the same
- * connector and the same target, a few times and within a moment: so nobody's secrets meet another target's answers, and
+ * connector and the same target, a few times and within seconds: so nobody's secrets meet another target's answers, and
  * a thousand accounts of one server do not need a thousand programs to be started. When this process dies, the other's
  * input ends and it ends too, and with it its connection to the target. Signatures are made here, and only for the login
  * that the job is about.
@@ -23,14 +23,16 @@ export type RunConnector = (job: Job, limits: { readonly deadlineMs: number }, s
 const workerFile: string = join(import.meta.dirname, 'worker.ts');
 
 /** So many jobs, and so long without one, in milliseconds; then a process ends. */
-const mostJobs = 200;
-const idleMs = 500;
+const mostJobs = 1000;
+const idleMs = 5000;
 
 interface Worker {
   readonly child: ChildProcessByStdio<Writable, Readable, null>;
   readonly messages: AsyncGenerator<Uint8Array, void, void>;
   readonly exited: Promise<readonly [number | string | null, string | null]>;
   jobs: number;
+  /** Ends it while it waits for a job. */
+  retiring: NodeJS.Timeout | undefined;
 }
 
 /** A runner of connector processes. `file` is the program; tests give one that misbehaves. */
@@ -50,12 +52,12 @@ export function processRunner(file: string = workerFile): RunConnector {
     const set = idle.get(key);
     set?.delete(worker);
     if (set?.size === 0) idle.delete(key);
+    clearTimeout(worker.retiring);
   }
   function keep(key: string, worker: Worker): void {
     const set = idle.get(key) ?? new Set();
     idle.set(key, set.add(worker));
-    setTimeout(() => {
-      if (!idle.get(key)?.has(worker)) return;
+    worker.retiring = setTimeout(() => {
       leave(key, worker);
       void end(worker);
     }, idleMs);
@@ -111,7 +113,7 @@ function start(file: string): Worker {
   });
   child.stdin.on('error', () => {});
   const exited = once(child, 'exit').catch(() => ['unstarted', null]) as Worker['exited'];
-  return { child, messages: frames(child.stdout), exited, jobs: 0 };
+  return { child, messages: frames(child.stdout), exited, jobs: 0, retiring: undefined };
 }
 
 async function end({ child, exited }: Worker): Promise<void> {

@@ -7,10 +7,9 @@ import type { Secret } from '../../base/secret.ts';
 import { wordsOf } from '../../base/errors.ts';
 import { RotationError } from '../errors.ts';
 import type { ChangeAnswer, VerifyAnswer } from './connector.ts';
+import { entries } from './entries.ts';
 import { frames, opened, writeFrame } from './frames.ts';
 import { type Answer, type Job, secretsOf, unpackJob } from './job.ts';
-import { connectorNamed } from './registry.ts';
-import { scan } from './scan.ts';
 
 const waiting: ((signature: Uint8Array) => void)[] = [];
 
@@ -45,8 +44,8 @@ async function serve(head: Uint8Array, bytes: readonly Uint8Array[]): Promise<vo
 
 async function run(job: Job): Promise<Answer> {
   const signal = new AbortController().signal;
-  if (job.operation === 'scan') return scan(job.address, job.port, signal);
-  const connector = connectorNamed(job.connector);
+  if (job.operation === 'scan') return (await import('./scan.ts')).scan(job.address, job.port, signal);
+  const connector = await entries.get(job.connector)?.();
   if (connector === undefined) throw new RotationError('rotation.no-connector', job.connector);
   switch (job.operation) {
     case 'verify':

@@ -4,7 +4,7 @@
  * INVARIANT: callers that change an account hold its lease row (`stillLeased`); projections of one account never race.
  */
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import type { Db, Tx } from '../../db/db.ts';
 import type { Vault } from '../../vault/vault.ts';
@@ -17,40 +17,25 @@ export async function nodeName(db: Db | Tx): Promise<string> {
   return (await db.selectFrom('ledger_node').select('id').executeTakeFirstOrThrow()).id;
 }
 
-/** All facts of one account. */
+/** All facts of one account, in one question: it is asked at every step of every change. */
 export async function factsOf(db: Db | Tx, account: AccountId): Promise<Facts> {
-  const randomizations = await db.selectFrom('randomization').selectAll().where('account_id', '=', account).execute();
-  const outcomes = await db
-    .selectFrom('outcome')
-    .innerJoin('randomization', 'randomization.sigkey', 'outcome.sigkey')
-    .select(['outcome.sigkey', 'outcome.node', 'outcome.node_seq', 'outcome.status', 'outcome.at'])
-    .where('randomization.account_id', '=', account)
-    .execute();
-  const resolutions = await db.selectFrom('resolution').selectAll().where('account_id', '=', account).execute();
-  return {
-    randomizations: randomizations.map((row) => ({
-      sigkey: row.sigkey,
-      account,
-      parent: row.parent,
-      node: row.node,
-      createdAt: row.created_at.getTime(),
-    })),
-    outcomes: outcomes.map((row) => ({
-      sigkey: row.sigkey,
-      node: row.node,
-      seq: row.node_seq,
-      status: row.status,
-      at: row.at.getTime(),
-    })),
-    resolutions: resolutions.map((row) => ({
-      account,
-      node: row.node,
-      seq: row.node_seq,
-      action: row.action,
-      decision: row.decision as Decision,
-      at: row.at.getTime(),
-    })),
-  };
+  const { rows } = await sql<Facts>`
+    WITH facts AS (SELECT * FROM randomization WHERE account_id = ${account})
+    SELECT
+      (SELECT coalesce(json_agg(json_build_object('sigkey', sigkey, 'account', account_id, 'parent', parent,
+          'node', node, 'createdAt', ${milliseconds('created_at')})), '[]') FROM facts) AS randomizations,
+      (SELECT coalesce(json_agg(json_build_object('sigkey', o.sigkey, 'node', o.node, 'seq', node_seq,
+          'status', status, 'at', ${milliseconds('at')})), '[]')
+        FROM outcome o JOIN facts ON facts.sigkey = o.sigkey) AS outcomes,
+      (SELECT coalesce(json_agg(json_build_object('account', account_id, 'node', node, 'seq', node_seq,
+          'action', action, 'decision', decision, 'at', ${milliseconds('at')})), '[]')
+        FROM resolution WHERE account_id = ${account}) AS resolutions`.execute(db);
+  return rows[0] ?? { randomizations: [], outcomes: [], resolutions: [] };
+}
+
+/** Since 1970; what is less than one is cut off, as a `Date` does it. */
+function milliseconds(column: 'created_at' | 'at'): RawBuilder<number> {
+  return sql<number>`floor(extract(epoch FROM ${sql.ref(column)}) * 1000)::bigint`;
 }
 
 /** What the facts of one account say together. */

@@ -19,6 +19,11 @@ export interface Identity {
   readonly own: readonly string[];
 }
 
+/** Its name as people call it, and whether it may speak. */
+export async function nodeState(db: Db | Tx): Promise<Pick<Identity, 'name' | 'state'>> {
+  return await db.selectFrom('ledger_node').select(['name', 'state']).executeTakeFirstOrThrow();
+}
+
 export async function identityOf(db: Db | Tx): Promise<Identity> {
   const { id, name, state } = await db
     .selectFrom('ledger_node')

@@ -6,9 +6,16 @@ import { sql } from 'kysely';
 import type { AccountId, PolicyId } from '../../base/ids.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
-import { type Here, type Management, mayResolveHere, mayRotateHere, type PeerState } from '../plan/management.ts';
+import {
+  anyNode,
+  type Here,
+  type Management,
+  mayResolveHere,
+  mayRotateHere,
+  type PeerState,
+} from '../plan/management.ts';
 import { type BarrierQuestion, putQuestion, verificationWaitMs } from './barrier.ts';
-import { identityOf } from './identity.ts';
+import { nodeState } from './identity.ts';
 import { subscriptionName } from './subscription.ts';
 
 export interface PeersOptions {
@@ -22,6 +29,8 @@ export interface PeersOptions {
 const downAfterMs = 15_000;
 const sentWaitMs = 1_000;
 const lookMs = 10;
+
+const nobody: ReadonlyMap<string, PeerState> = new Map();
 
 type Need = Pick<Context, 'db' | 'clock'>;
 
@@ -37,7 +46,7 @@ export function peersOf(need: Need, options: PeersOptions): Peers {
   >();
 
   async function here(): Promise<Here> {
-    const { name, state } = await identityOf(db);
+    const { name, state } = await nodeState(db);
     return { name, ready: state === 'single' || state === 'member' };
   }
   async function states(): Promise<ReadonlyMap<string, PeerState>> {
@@ -60,7 +69,11 @@ export function peersOf(need: Need, options: PeersOptions): Peers {
     },
     sent: (signal) => untilSent(need, signal),
     mayRotate: async (policy) => {
-      const answer = mayRotateHere(await options.managementOf(policy), await here(), await states());
+      const node = await here();
+      // A node without a name has no peers, whatever the policy says of them.
+      const alone = node.name === null;
+      const management = alone ? anyNode : await options.managementOf(policy);
+      const answer = mayRotateHere(management, node, alone ? nobody : await states());
       if (!answer.may) return answer.because;
       // Standing in for the managing node is allowed, and is to be said.
       return answer.as === 'fallback' ? 'managing-down' : 'yes';
@@ -78,7 +91,7 @@ const silenceMs = 60_000;
 
 /** Of every peer: whether this server is connected to it now and hears it. */
 export async function connections({ db }: Pick<Need, 'db'>): Promise<ReadonlyMap<string, boolean>> {
-  const { name } = await identityOf(db);
+  const { name } = await nodeState(db);
   const peers = await db.selectFrom('node_peer').select('name').orderBy('name').execute();
   const { rows } = await sql<{ name: string; up: boolean }>`
     SELECT subname AS name, bool_or(pid IS NOT NULL
@@ -90,9 +103,10 @@ export async function connections({ db }: Pick<Need, 'db'>): Promise<ReadonlyMap
 
 /** Until every peer that is connected has what was committed here, or a second has passed. */
 async function untilSent({ db, clock }: Need, signal: AbortSignal): Promise<void> {
-  const { name } = await identityOf(db);
   const peers = await db.selectFrom('node_peer').select('name').execute();
-  if (name === null || peers.length === 0) return;
+  if (peers.length === 0) return;
+  const { name } = await nodeState(db);
+  if (name === null) return;
   const slots = peers.map((peer) => subscriptionName(peer.name, name));
   const { rows } = await sql<{ lsn: string }>`SELECT pg_current_wal_insert_lsn()::text AS lsn`.execute(db);
   for (const late = clock.now() + sentWaitMs; clock.now() < late; await clock.sleep(lookMs, signal)) {

@@ -8,7 +8,7 @@ import type { Db, Tx } from '../../db/db.ts';
 import type { Subject } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { foldOf } from '../ledger/ledger.ts';
-import { managements } from '../management.ts';
+import { managementOf } from '../management.ts';
 import { canonical } from '../plan/canonical.ts';
 import type { Facts } from '../plan/facts.ts';
 import type { Fold } from '../plan/fold.ts';
@@ -46,7 +46,7 @@ export async function conflictOf(
     how.demanded || mine === undefined || mine.tried_at === null || mine.verdict === null
       ? null
       : { at: mine.tried_at.getTime(), verdict: mine.verdict as Verdict, count: mine.count };
-  const managed = (await managements(db)).get(subject.policy.id)?.automaticResolution ?? true;
+  const managed = (await managementOf(db, subject.policy)).automaticResolution;
   const step = resolutionStep({
     facts,
     fold,
