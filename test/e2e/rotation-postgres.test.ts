@@ -60,6 +60,12 @@ const candidates = async (account: string, values: readonly LoginCredential[], a
   const answer = await ask({ connector, operation: 'adminverify', task, admin, candidates: values, budget: 10 });
   return answer.each ?? [];
 };
+/** A role's settings hold for sessions that begin after them, so those that are there are ended. */
+const bossSessionsEnded = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'boss'`;
+const readOnly = async (): Promise<AsyncDisposable> => {
+  await server.query(`ALTER ROLE boss SET default_transaction_read_only = on; ${bossSessionsEnded}`);
+  return undo(`ALTER ROLE boss RESET default_transaction_read_only; ${bossSessionsEnded}`);
+};
 const undo = (text: string) => ({ [Symbol.asyncDispose]: async () => void (await server.query(text)) });
 
 describe('postgres', () => {
@@ -76,10 +82,7 @@ describe('postgres', () => {
       await server.query(`ALTER ROLE app PASSWORD '${planted}'`);
       return value(planted);
     },
-    forbid: async () => {
-      await server.query('ALTER ROLE boss SET default_transaction_read_only = on');
-      return undo('ALTER ROLE boss RESET default_transaction_read_only');
-    },
+    forbid: readOnly,
     lock: async () => {
       await server.query('ALTER ROLE app NOLOGIN');
       return undo('ALTER ROLE app LOGIN');
@@ -280,6 +283,27 @@ describe('postgres', () => {
     expect(await verify('app', next.login)).toMatchObject({ outcome: 'rejected' });
   });
 
+  test('an administrator logs in once for several accounts, and a session that was ended meanwhile costs nothing', async () => {
+    const logins = (): number => server.log().split('connection authenticated: identity="boss"').length;
+    await server.query(`ALTER ROLE app PASSWORD 'App.Pass-5'`);
+    await using _ = undo(`ALTER ROLE plain PASSWORD 'Plain.Pass-1'`);
+    await precheck(work('app'));
+    await candidates('app', [password('App.Pass-5')]);
+    const before = logins();
+    for (const role of ['app', 'plain']) {
+      expect(await precheck(work(role))).toMatchObject({ outcome: 'confirmed' });
+      const next = drawn();
+      expect(await change(work(role), next)).toMatchObject({ outcome: 'confirmed' });
+      expect(await candidates(role, [next.login])).toMatchObject([{ answer: 'accepted' }]);
+    }
+    expect(logins()).toBe(before);
+    await server.query(bossSessionsEnded);
+    expect(await change(work('app'), drawn())).toMatchObject({ outcome: 'confirmed' });
+    expect(logins()).toBe(before + 1);
+    const wrong = login('boss', 'Wrong.Pass-1');
+    expect(await change(work('app', wrong), drawn())).toMatchObject({ outcome: 'unsent', class: 'authentication' });
+  });
+
   test('without a fence it lands later', async () => {
     await server.query(`ALTER ROLE app PASSWORD 'App.Pass-5'`);
     const next = drawn();
@@ -312,9 +336,10 @@ describe('postgres', () => {
     await change(work('app', login('app', given[0] ?? '')), value(given[1] ?? ''));
     await change(work('app', login('plain', 'Plain.Pass-1')), value(given[2] ?? ''));
     await change(work('nobody-here'), value(given[3] ?? ''));
-    await server.query('ALTER ROLE boss SET default_transaction_read_only = on');
-    await change(work('app'), value(given[4] ?? ''));
-    await server.query('ALTER ROLE boss RESET default_transaction_read_only');
+    {
+      await using _ = await readOnly();
+      await change(work('app'), value(given[4] ?? ''));
+    }
     await candidates('app', [password(given[5] ?? '')]);
     await verify('app', password(given[5] ?? ''));
     await precheck(work('app'));
