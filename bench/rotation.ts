@@ -1,5 +1,5 @@
 /**
- * `npm run bench:rotation -- [--accounts N] [--facts N]`: how many accounts of a real PostgreSQL are changed and proved
+ * `npm run bench:rotation -- [--accounts N] [--facts N] [--conflicts N]`: how many accounts of a real PostgreSQL are changed and proved
  * in a second, how fast facts are folded, and how soon a conflict is seen on the other node. One line of JSON at the end.
  * Everything runs on this machine: the target server, Sallyport's database with fsync, its connectors, and this program.
  */
@@ -22,7 +22,9 @@ import { fold } from '../src/rotation/plan/fold.ts';
 import { openRotation } from '../src/rotation/rotation.ts';
 import { accountsOf, createRootKey, declareAccounts, openVault, type Vault } from '../src/vault/vault.ts';
 import { startPostgres } from '../test/lab/postgres.ts';
+import { measureConflicts } from './conflict.ts';
 import { cpuOf } from './cpu.ts';
+import type { Spread } from './statistics.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     facts: { type: 'string', default: '1000000' },
     'per-target': { type: 'string', default: '4' },
     overall: { type: 'string', default: '8' },
+    conflicts: { type: 'string', default: '200' },
   },
 });
 const count = Number(values.accounts);
@@ -45,6 +48,8 @@ const parts = ['keeper', 'connectors', 'database', 'target'] as const;
 const report: Record<string, unknown> = { accounts: count, cores: cpus().length, loadBefore: loadavg()[0] };
 report['fold'] = measureFold(Number(values.facts));
 if (count > 0) report['rotation'] = await measureRotation();
+const conflicts = Number(values.conflicts);
+if (conflicts > 0) report['conflictSeenMs'] = rounded(await measureConflicts(conflicts));
 report['loadAfter'] = loadavg()[0];
 process.stdout.write(`${JSON.stringify(report)}\n`);
 process.exit(0);
@@ -211,4 +216,11 @@ async function durations(db: Db): Promise<number[]> {
 
 function round(value: number): number {
   return Math.round(value * 100) / 100;
+}
+
+function rounded(spread: Spread): Record<keyof Spread, number> {
+  return Object.fromEntries(Object.entries(spread).map(([name, value]) => [name, round(value)])) as Record<
+    keyof Spread,
+    number
+  >;
 }
