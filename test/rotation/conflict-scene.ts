@@ -4,8 +4,8 @@ import type { Sigkey } from '../../src/base/ids.ts';
 import { newId } from '../../src/base/new-id.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { inTransaction } from '../../src/db/db.ts';
-import { addOutcome, addRandomization } from '../../src/rotation/ledger/ledger.ts';
-import type { OutcomeStatus } from '../../src/rotation/plan/facts.ts';
+import { addOutcome, addRandomization, addResolution } from '../../src/rotation/ledger/ledger.ts';
+import type { Decision, OutcomeStatus } from '../../src/rotation/plan/facts.ts';
 import type { History, RotationOptions } from '../../src/rotation/rotation.ts';
 import type { Account } from '../../src/vault/vault.ts';
 import { nowhere, operator, type RotationRoom, rotationRoom, speaksForOthers } from './room.ts';
@@ -20,6 +20,8 @@ export interface Scene extends AsyncDisposable {
   readonly account: Account;
   /** A further value in the ledger, drawn by another node or cut off; its value is its name. */
   readonly draw: (value: string, parent: Sigkey | null, status: OutcomeStatus, node?: string) => Promise<Sigkey>;
+  /** What somebody decided on another node. */
+  readonly decided: (node: string, decision: Decision) => Promise<void>;
 }
 
 export async function scene(options: Partial<RotationOptions> = {}): Promise<Scene> {
@@ -56,7 +58,11 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
     });
     return sigkey;
   };
-  return { room, target, account, draw, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
+  const decided: Scene['decided'] = async (node, decision) => {
+    const resolution = { account: account.id, node, action: 'M', decision, tested: [], requester: '', at: Date.now() } as const;
+    await inTransaction(db, (tx) => addResolution(tx, room.vault.vault, resolution));
+  };
+  return { room, target, account, draw, decided, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
 }
 
 export async function rootOf({ room, account }: Scene): Promise<Sigkey> {

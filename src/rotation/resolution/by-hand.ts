@@ -15,7 +15,7 @@ import type { Context } from '../context.ts';
 import { type Lease, takeLease } from '../ledger/lease.ts';
 import { foldOf } from '../ledger/ledger.ts';
 import type { Decision, ResolutionAction } from '../plan/facts.ts';
-import { decideRoot, forcedRoot } from '../plan/resolve.ts';
+import { decideRoot, decideValue as wordOn, forcedRoot } from '../plan/resolve.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { type Conflict, conflictOf, servesOthers } from './conflict.ts';
@@ -46,7 +46,8 @@ export async function decideValue(
     const yes = what === 'confirm';
     const values = [value(conflict, sigkey, yes, yes ? 'Forced confirmation.' : 'Forced rejection.')];
     const words = yes ? 'confirmed by hand' : 'rejected by hand';
-    return settle(context, subject, lease, { action: 'M', decision: { kind: what, sigkey }, values, words, actor });
+    const decision = wordOn(conflict.facts, what, sigkey);
+    return settle(context, subject, lease, { action: 'M', decision, values, words, actor });
   });
 }
 
