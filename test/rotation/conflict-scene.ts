@@ -59,7 +59,15 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
     return sigkey;
   };
   const decided: Scene['decided'] = async (node, decision) => {
-    const resolution = { account: account.id, node, action: 'M', decision, tested: [], requester: '', at: Date.now() } as const;
+    const resolution = {
+      account: account.id,
+      node,
+      action: 'M',
+      decision,
+      tested: [],
+      requester: '',
+      at: Date.now(),
+    } as const;
     await inTransaction(db, (tx) => addResolution(tx, room.vault.vault, resolution));
   };
   return { room, target, account, draw, decided, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
