@@ -1,4 +1,5 @@
 /** The connectors there are. A new one is one file and one entry here. */
+import type { Platform } from '../../estate/estate.ts';
 import type { CredentialKind } from '../../vault/vault.ts';
 import { ad } from './ad.ts';
 import type { Connector } from './connector.ts';
@@ -35,7 +36,18 @@ export function connectorNamed(name: string): Connector | undefined {
   return connectors.find((connector) => connector.name === name);
 }
 
-/** The connector whose login proves a credential of this kind when the account itself names none. */
-export function verifierOf(kind: CredentialKind): Connector | undefined {
-  return connectors.find((connector) => connector.kind === kind);
+/** Those whose login proves a value without a setting of the account; the first that fits is taken. */
+const verifiers: readonly Connector[] = [linuxChpasswd, sshKey, postgres, mysql, ldap, ad, ios];
+
+/** Who fits first on such a target. */
+const likelier: Partial<Readonly<Record<Platform, readonly Connector[]>>> = {
+  database: [postgres, mysql],
+  network: [ios],
+  windows: [ad],
+};
+
+/** Those that could prove a credential of this kind where the account itself names no connector, the likeliest first. */
+export function verifiersOf(kind: CredentialKind, platform: Platform): readonly Connector[] {
+  const first = likelier[platform] ?? [];
+  return [...first, ...verifiers.filter((one) => !first.includes(one))].filter((one) => one.kind === kind);
 }
