@@ -1,4 +1,5 @@
 /** An account on a scripted target, with values in its ledger that other nodes drew or that were cut off. */
+import { sql } from 'kysely';
 import { isRefusal } from '../../src/base/errors.ts';
 import type { Sigkey } from '../../src/base/ids.ts';
 import { newId } from '../../src/base/new-id.ts';
@@ -11,15 +12,21 @@ import type { Account } from '../../src/vault/vault.ts';
 import { nowhere, operator, type RotationRoom, rotationRoom, speaksForOthers } from './room.ts';
 import { ScriptedTarget } from './target.ts';
 
-const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 600_000 };
+export const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 600_000 };
 export const first = 'first-Value-9';
 
 export interface Scene extends AsyncDisposable {
   readonly room: RotationRoom;
   readonly target: ScriptedTarget;
   readonly account: Account;
-  /** A further value in the ledger, drawn by another node or cut off; its value is its name. */
-  readonly draw: (value: string, parent: Sigkey | null, status: OutcomeStatus, node?: string) => Promise<Sigkey>;
+  /** A further value in the ledger, drawn by another node or cut off; its value is its name. `at`: by that node's clock. */
+  readonly draw: (
+    value: string,
+    parent: Sigkey | null,
+    status: OutcomeStatus | 'P',
+    node?: string,
+    at?: number,
+  ) => Promise<Sigkey>;
   /** What somebody decided on another node. */
   readonly decided: (node: string, decision: Decision) => Promise<void>;
 }
@@ -40,12 +47,11 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
   });
   await room.seed(account, first);
   const { db } = room.vault.base;
-  const draw: Scene['draw'] = async (value, parent, status, node = 'another') => {
+  const draw: Scene['draw'] = async (value, parent, status, node = 'another', at = Date.now()) => {
     const sigkey = newId<Sigkey>();
     using secret = Secret.fromText(value);
     await inTransaction(db, async (tx) => {
       const { vault } = room.vault;
-      const at = Date.now();
       await vault.store(tx, {
         account: account.id,
         sigkey,
@@ -54,7 +60,8 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
         actor: operator,
       });
       await addRandomization(tx, vault, { sigkey, account: account.id, parent, node, createdAt: at });
-      await addOutcome(tx, vault, { account: account.id, sigkey, node, status, at, retcode: 'none', message: '' });
+      const outcome = { account: account.id, sigkey, node, at, retcode: 'none', message: '' };
+      if (status !== 'P') await addOutcome(tx, vault, { ...outcome, status });
     });
     return sigkey;
   };
@@ -89,4 +96,14 @@ export async function history({ room, account }: Scene): Promise<History> {
   const found = await room.rotation.history(account.id);
   if (isRefusal(found)) throw new Error(found.reason);
   return found;
+}
+
+/** As if what is in the ledger had come to be known so many milliseconds earlier. */
+export async function heardEarlier({ room }: Scene, ms: number): Promise<void> {
+  const { owner } = room.vault.base;
+  for (const table of ['randomization', 'outcome']) {
+    await sql`ALTER TABLE ${sql.table(table)} DISABLE TRIGGER append_only_row`.execute(owner);
+    await sql`UPDATE ${sql.table(table)} SET heard_at = heard_at - ${ms} * interval '1 millisecond'`.execute(owner);
+    await sql`ALTER TABLE ${sql.table(table)} ENABLE ALWAYS TRIGGER append_only_row`.execute(owner);
+  }
 }

@@ -12,6 +12,7 @@ import { foldOf } from '../ledger/ledger.ts';
 import type { OutcomeStatus } from '../plan/facts.ts';
 import { judge, needsOld, type Said, type Verification } from '../plan/verdict.ts';
 import { type Hands, perform } from './ask.ts';
+import { landingMs } from './landing.ts';
 import { tryCandidates, tryLogin } from './logins.ts';
 import { type Subject, tagOf } from './subject.ts';
 
@@ -60,7 +61,7 @@ export async function find(
   const status = judge({ said: answer.said, fresh: fresh.answer, old: before, oldMustFail: retires, fenced, durable });
   if (status === 'U' && !fenced && durable && fresh.answer === 'rejected' && before !== 'rejected') {
     // It looks as if nothing happened, but the change may still be running there. Its own time-out ends it.
-    await context.clock.sleep((context.timing.targetSeconds + 2) * 1000, signal);
+    await context.clock.sleep(landingMs(context.timing), signal);
     return find(context, subject, { ...tried, old, fenced: true }, actor, signal);
   }
   return {

@@ -8,8 +8,9 @@ import { record } from '../../audit/audit.ts';
 import { releaseHoldsOf } from '../../vault/vault.ts';
 import type { Context } from '../context.ts';
 import { holdSubject, type Lease, stillLeased } from '../ledger/lease.ts';
-import { addOutcome, foldOf } from '../ledger/ledger.ts';
+import { addOutcome, foldOf, heardOf } from '../ledger/ledger.ts';
 import type { RandomizationFact } from '../plan/facts.ts';
+import { overdue } from '../plan/quiet.ts';
 import { siteOf } from '../plan/site.ts';
 import { commit } from '../points.ts';
 import type { RotationResult } from '../result.ts';
@@ -49,15 +50,14 @@ export async function settlePending(
 }
 
 /**
- * B-09 for a node that does not come back: its pending values become uncertain when they are older than any change may
- * be, by the word of the node that resolves. Its own word, should it come later, counts more (plan/fold.ts).
+ * B-09 for a node that does not come back: its pending values become uncertain when they have been known here for longer
+ * than any change may take, by the word of the node that resolves. Its own word, should it come later, counts more
+ * (plan/fold.ts).
  */
 export async function timeOutOthers(context: Context, subject: Subject, lease: Lease): Promise<number> {
   const { account } = subject;
-  const oldest = context.clock.now() - context.timing.leaseMs - graceMs;
   let count = 0;
-  for (const { node, sigkey, createdAt } of await pendingOf(context, subject)) {
-    if (siteOf(node) === siteOf(context.node) || createdAt > oldest) continue;
+  for (const { node, sigkey } of await overdueOf(context, subject)) {
     const at = context.clock.now();
     const message = `${node} did not say what became of it`;
     await commit(context, 'time-out of another node', async (tx) => {
@@ -75,6 +75,13 @@ export async function timeOutOthers(context: Context, subject: Subject, lease: L
 
 /** What a fact may be late by, from a node that lives. */
 const graceMs = 60_000;
+
+async function overdueOf({ db, clock, node, timing }: Context, { account }: Subject): Promise<RandomizationFact[]> {
+  const { facts, fold } = await foldOf(db, account.id);
+  const now = clock.now();
+  const late = overdue(facts, fold, node, await heardOf(db, account.id, now), timing.leaseMs + graceMs, now);
+  return facts.randomizations.filter(({ sigkey }) => late.includes(sigkey));
+}
 
 async function pendingOf(context: Context, subject: Subject): Promise<readonly RandomizationFact[]> {
   const { facts, fold } = await foldOf(context.db, subject.account.id);
