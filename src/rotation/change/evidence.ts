@@ -12,7 +12,7 @@ import { foldOf } from '../ledger/ledger.ts';
 import type { OutcomeStatus } from '../plan/facts.ts';
 import { judge, needsOld, type Said, type Verification } from '../plan/verdict.ts';
 import { type Hands, perform } from './ask.ts';
-import { landingMs } from './landing.ts';
+import { fence, landingMs } from './landing.ts';
 import { tryCandidates, tryLogin } from './logins.ts';
 import { type Subject, tagOf } from './subject.ts';
 
@@ -112,20 +112,6 @@ async function answerFor(
 }
 
 const nobody: VerifyAnswer = { answer: 'unknown', class: 'unexpected', words: 'nobody answered' };
-
-/** Ends what a cut-off change may still be doing there, where the connector can; true when nothing of it is left. */
-export async function fence(
-  context: Context,
-  subject: Subject,
-  { hands, sigkey }: Pick<Tried, 'hands' | 'sigkey'>,
-  actor: Actor,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { connector } = subject;
-  if (connector?.capabilities.fence !== 'sessions' || hands === undefined) return false;
-  const step = { operation: 'fence' } as const;
-  return (await perform(context, subject, connector, hands, step, tagOf(sigkey), actor, signal)).said === 'confirmed';
-}
 
 /**
  * Public halves of the keys that a proven one takes away: all that are settled, so that what an earlier run left behind

@@ -18,6 +18,7 @@ import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
+import { clearToDraw, untilLanded } from './landing.ts';
 import { recordedWithLogin } from './logins.ts';
 import { noteAttempt } from './outcome.ts';
 import { decideRoot } from '../plan/resolve.ts';
@@ -46,6 +47,9 @@ export async function recordKnown(
   if (lease === undefined) return turnDown('rotation.changing', subject.account.label);
   await settlePending(context, subject, lease, lease.signal);
 
+  // Who knows the value can say so although nobody ends what may be left: then its time has passed at least.
+  const { fault } = await clearToDraw(context, subject, actor, lease.signal);
+  if (fault !== undefined) await untilLanded(context, id, lease.signal);
   const before = await foldOf(context.db, id);
   const asked = how.unverified ? undefined : await verifyValue(context, subject, credential, actor, lease.signal);
   if (asked !== undefined && asked.answer !== 'accepted') {

@@ -14,8 +14,9 @@ import { overdue } from '../plan/quiet.ts';
 import { siteOf } from '../plan/site.ts';
 import { commit } from '../points.ts';
 import type { RotationResult } from '../result.ts';
-import { fence, find } from './evidence.ts';
+import { find } from './evidence.ts';
 import { handsOf } from './hands.ts';
+import { fence } from './landing.ts';
 import { writeOutcome } from './outcome.ts';
 import type { Subject } from './subject.ts';
 

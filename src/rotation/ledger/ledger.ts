@@ -79,8 +79,8 @@ export async function heardOf(db: Db | Tx, account: AccountId, now: number): Pro
     )
     .execute();
   const heard = new Map<string, number>();
-  for (const row of drawn) heard.set(row.sigkey, now - row.age);
-  for (const row of said) heard.set(`${row.node}/${row.node_seq}`, now - row.age);
+  for (const row of drawn) heard.set(row.sigkey, now - Math.floor(row.age));
+  for (const row of said) heard.set(`${row.node}/${row.node_seq}`, now - Math.floor(row.age));
   return (fact) => heard.get('seq' in fact ? `${fact.node}/${fact.seq}` : fact.sigkey) ?? now;
 }
 
