@@ -57,19 +57,21 @@ export async function settlePending(
  */
 export async function timeOutOthers(context: Context, subject: Subject, lease: Lease): Promise<number> {
   const { account } = subject;
+  const { node: here } = context;
   let count = 0;
   for (const { node, sigkey } of await overdueOf(context, subject)) {
-    const at = context.clock.now();
     const message = `${node} did not say what became of it`;
-    await commit(context, 'time-out of another node', async (tx) => {
-      if (!(await stillLeased(tx, account.id, lease.token))) return;
-      const outcome = { account: account.id, sigkey, node: context.node, status: 'U', at } as const;
+    count += await commit(context, 'time-out of another node', async (tx) => {
+      if (!(await stillLeased(tx, account.id, lease.token))) return 0;
+      // Its own word may have come, or another process's.
+      if ((await foldOf(tx, account.id)).fold.status.get(sigkey) !== 'P') return 0;
+      const outcome = { account: account.id, sigkey, node: here, status: 'U', at: context.clock.now() } as const;
       await addOutcome(tx, context.vault, { ...outcome, retcode: 'timeout', message });
       const about = { account: account.id, target: account.target.id, sigkey };
       const details = { connector: subject.verifier.name, code: 'timeout', message };
       await record(tx, recovery, { type: 'rotation.uncertain', about, details });
+      return 1;
     });
-    count++;
   }
   return count;
 }
@@ -82,6 +84,20 @@ async function overdueOf({ db, clock, node, timing }: Context, { account }: Subj
   const now = clock.now();
   const late = overdue(facts, fold, node, await heardOf(db, account.id, now), timing.leaseMs + graceMs, now);
   return facts.randomizations.filter(({ sigkey }) => late.includes(sigkey));
+}
+
+/**
+ * From when on something that is pending can be settled here, in milliseconds: at once what this node drew; what others
+ * drew, where this node resolves, after their silence. Before that nobody needs the lease, and taking it would only keep
+ * others from it.
+ */
+export async function settlesAt(context: Context, subject: Subject): Promise<number> {
+  const { db, clock, node, timing, peers } = context;
+  const pending = await pendingOf(context, subject);
+  if (pending.some((fact) => siteOf(fact.node) === siteOf(node))) return Number.NEGATIVE_INFINITY;
+  if (pending.length === 0 || !(await peers.mayResolve(subject.policy.id))) return Number.POSITIVE_INFINITY;
+  const heardAt = await heardOf(db, subject.account.id, clock.now());
+  return Math.min(...pending.map((fact) => heardAt(fact) + timing.leaseMs + graceMs));
 }
 
 async function pendingOf(context: Context, subject: Subject): Promise<readonly RandomizationFact[]> {
