@@ -102,6 +102,19 @@ export async function openStage(base: Base, family: Family, lanes: number): Prom
   // What another node drew comes to a real one by replication, to which this guard does not apply.
   for (const table of ['randomization', 'outcome'])
     await sql`ALTER TABLE ${sql.table(table)} DISABLE TRIGGER fact_is_own`.execute(base.owner);
+  // What is of long ago was heard of long ago.
+  await sql
+    .raw(`create function heard_long_ago() returns trigger language plpgsql as $$
+      begin
+        if tg_table_name = 'outcome' then new.heard_at := least(new.heard_at, new.at);
+        else new.heard_at := least(new.heard_at, new.created_at);
+        end if;
+        return new;
+      end $$`)
+    .execute(base.owner);
+  for (const table of ['randomization', 'outcome'])
+    await sql`CREATE TRIGGER heard_long_ago BEFORE INSERT ON ${sql.table(table)}
+      FOR EACH ROW EXECUTE FUNCTION heard_long_ago()`.execute(base.owner);
   const { keeper } = server;
   for (const [lane, wire] of wires.entries()) {
     const target = {

@@ -12,7 +12,8 @@ export const rotationErrors = defineErrors({
   },
   'rotation.no-connector': {
     meaning: 'the account names no connector that can change its credential',
-    remedy: 'give the account a connector: linux-chpasswd for passwords, ssh-key for keys',
+    remedy:
+      'give the account the connector that fits its target: linux-chpasswd, linux-shadow or linux-passwd, ssh-key for keys, postgres, mysql, ad, ldap, ios, or script for a program of yours (`sallyport connectors`)',
   },
   'rotation.conflicted': {
     meaning: 'Multiple passwords have been set on this account, but it is unknown which is valid',
@@ -85,7 +86,8 @@ export const rotationErrors = defineErrors({
   },
   'rotation.target-incomplete': {
     meaning: 'the target cannot be reached for a change',
-    remedy: 'declare an enabled target with an ssh service for the account, and trust its host key',
+    remedy:
+      'declare an enabled target with a service that the connector of the account speaks; of ssh, trust its host key',
   },
   'rotation.settings-invalid': {
     meaning: 'the settings of the account do not fit its connector',

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { AccountId } from '../../src/base/ids.ts';
-import { heal, isSetBack, renew } from '../../src/rotation/nodes/heal.ts';
+import { heal, missedBy, renew } from '../../src/rotation/nodes/heal.ts';
 import { identityOf } from '../../src/rotation/nodes/identity.ts';
 import { isThere, subscriptionName } from '../../src/rotation/nodes/subscription.ts';
 import { never, nodesStage, type Node, type Stage } from './nodes-stage.ts';
@@ -63,14 +63,14 @@ test('a node restored from an old backup gets its own lost facts back, under a n
   await oslo.reopen();
   expect(await counts(oslo)).not.toEqual(whole);
   // It finds out by itself: its peers have heard what it does not know.
-  expect(await isSetBack(oslo.db, paris.db)).toBe(true);
-  expect(await isSetBack(paris.db, lima.db)).toBe(false);
+  expect(await missedBy(oslo.db, paris.db)).toBe('present');
+  expect(await missedBy(paris.db, lima.db)).toBe('nothing');
 
   const healed = await heal(oslo.admin, [stage.source('paris'), stage.source('lima')], systemClock, never);
   expect(healed).toEqual({ id: 'oslo.2', reached: ['paris', 'lima'], unreached: [] });
   for (const name of ['paris', 'lima'])
     await renew(stage.node(name).admin, name, stage.source('oslo'), systemClock, never);
-  expect(await isSetBack(oslo.db, paris.db)).toBe(false);
+  expect(await missedBy(oslo.db, paris.db)).toBe('nothing');
   await same();
   const { folds, values, hashes } = JSON.parse(before) as Record<string, unknown>;
   expect(JSON.parse(await stage.digest('oslo'))).toMatchObject({ folds, values, hashes });

@@ -82,10 +82,39 @@ describe('two nodes', () => {
         FROM credential_version LIMIT 1`);
     });
     expect(await stage.quarantined('oslo')).toBe(2);
+    // The same again, later: it is put aside once.
+    await arriving(oslo, async (raw) => {
+      await raw(`INSERT INTO outcome OVERRIDING SYSTEM VALUE
+        SELECT node, node_seq, sigkey, 'F', at, 'forged', message, sha256(fact_hash) FROM outcome ORDER BY at LIMIT 1`);
+    });
+    expect(await stage.quarantined('oslo')).toBe(2);
     expect(await stage.digest('oslo')).toBe(before);
     const next = await paris.rotate(app, (await paris.fold(app)).root);
     await stage.arrived('paris', 'oslo');
     expect((await oslo.fold(app)).root).toBe(next);
+  });
+
+  test('when a fact came to be known is each node’s own time, and stays so when it comes again', async () => {
+    await stage.wire('paris', 'oslo', false);
+    const sigkey = await paris.rotate(app, (await paris.fold(app)).root);
+    const { rows: clocks } = await sql<{ now: Date }>`SELECT clock_timestamp() AS now`.execute(oslo.db);
+    await stage.wire('paris', 'oslo', true);
+    await stage.arrived('paris', 'oslo');
+    const heard = async (node: Node): Promise<number[]> => {
+      const { rows } = await sql<{ at: Date }>`SELECT heard_at AS at FROM randomization WHERE sigkey = ${sigkey}
+        UNION ALL SELECT heard_at FROM outcome WHERE sigkey = ${sigkey}`.execute(node.db);
+      return rows.map(({ at }) => at.getTime());
+    };
+    const before = clocks[0]?.now.getTime() ?? 0;
+    const [there, here] = [await heard(paris), await heard(oslo)];
+    expect(there.every((at) => at <= before)).toBe(true);
+    expect(here.every((at) => at >= before)).toBe(true);
+    expect(here).toHaveLength(2);
+    await arriving(oslo, async (raw) => {
+      const columns = travelling.outcome.join(', ');
+      await raw(`INSERT INTO outcome (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM outcome`);
+    });
+    expect(await heard(oslo)).toEqual(here);
   });
 
   test('a conflict shows from the very transaction that brings it, before anybody has folded', async () => {
@@ -214,7 +243,13 @@ test('every column of every table that travels is published, or named here as on
     SELECT table_name AS table, array_agg(column_name::text ORDER BY ordinal_position) AS columns
     FROM information_schema.columns WHERE table_name IN (${sql.join(Object.keys(travelling))})
     GROUP BY table_name`.execute(stage.node('paris').db);
-  for (const { table, columns } of rows) expect([table, columns]).toEqual([table, [...travelling[table]]]);
+  // When a fact was heard of is each node's own.
+  const stays: Partial<Record<keyof typeof travelling, string[]>> = {
+    randomization: ['heard_at'],
+    outcome: ['heard_at'],
+  };
+  for (const { table, columns } of rows)
+    expect([table, columns]).toEqual([table, [...travelling[table], ...(stays[table] ?? [])]]);
   expect(rows.length).toBe(Object.keys(travelling).length);
 });
 

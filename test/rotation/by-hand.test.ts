@@ -54,6 +54,25 @@ test('confirm and reject decide one uncertain value each, and the tree is looked
   expect(new Set(rows.map((row) => row.verificationid)).size, 'each action by hand has its own').toBe(2);
 });
 
+test('a word on one value replaces what two nodes had said of it without knowing of each other', async () => {
+  await using stage = await scene({ rules: { automaticResolution: false } });
+  const root = await rootOf(stage);
+  const { conflicts } = stage.room.rotation;
+  for (const [what, current] of [
+    ['reject', () => root],
+    ['confirm', (one: Sigkey) => one],
+  ] as const) {
+    const one = await stage.draw(`${what}-Value-1`, root, 'U');
+    await stage.decided('a', { kind: 'confirm', sigkey: one });
+    await stage.decided('b', { kind: 'reject', sigkey: one });
+    expect((await history(stage)).conflict, 'nobody replaced the other').toBe('incomplete');
+    expect(await conflicts.decide(stage.account.id, one, what, operator, never)).toMatchObject({
+      conflict: 'none',
+      current: current(one),
+    });
+  }
+});
+
 test('one candidate of a tree is set as current, and the others go to the history', async () => {
   await using stage = await scene({ rules: { automaticResolution: false } });
   const root = await rootOf(stage);

@@ -1,25 +1,34 @@
 /** An account on a scripted target, with values in its ledger that other nodes drew or that were cut off. */
+import { sql } from 'kysely';
 import { isRefusal } from '../../src/base/errors.ts';
 import type { Sigkey } from '../../src/base/ids.ts';
 import { newId } from '../../src/base/new-id.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { inTransaction } from '../../src/db/db.ts';
-import { addOutcome, addRandomization } from '../../src/rotation/ledger/ledger.ts';
-import type { OutcomeStatus } from '../../src/rotation/plan/facts.ts';
+import { addOutcome, addRandomization, addResolution } from '../../src/rotation/ledger/ledger.ts';
+import type { Decision, OutcomeStatus } from '../../src/rotation/plan/facts.ts';
 import type { History, RotationOptions } from '../../src/rotation/rotation.ts';
 import type { Account } from '../../src/vault/vault.ts';
 import { nowhere, operator, type RotationRoom, rotationRoom, speaksForOthers } from './room.ts';
 import { ScriptedTarget } from './target.ts';
 
-const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 600_000 };
+export const timing = { targetSeconds: -2, connectorMs: 5_000, leaseMs: 60_000, pollMs: 600_000 };
 export const first = 'first-Value-9';
 
 export interface Scene extends AsyncDisposable {
   readonly room: RotationRoom;
   readonly target: ScriptedTarget;
   readonly account: Account;
-  /** A further value in the ledger, drawn by another node or cut off; its value is its name. */
-  readonly draw: (value: string, parent: Sigkey | null, status: OutcomeStatus, node?: string) => Promise<Sigkey>;
+  /** A further value in the ledger, drawn by another node or cut off; its value is its name. `at`: by that node's clock. */
+  readonly draw: (
+    value: string,
+    parent: Sigkey | null,
+    status: OutcomeStatus | 'P',
+    node?: string,
+    at?: number,
+  ) => Promise<Sigkey>;
+  /** What somebody decided on another node. */
+  readonly decided: (node: string, decision: Decision) => Promise<void>;
 }
 
 export async function scene(options: Partial<RotationOptions> = {}): Promise<Scene> {
@@ -38,12 +47,11 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
   });
   await room.seed(account, first);
   const { db } = room.vault.base;
-  const draw: Scene['draw'] = async (value, parent, status, node = 'another') => {
+  const draw: Scene['draw'] = async (value, parent, status, node = 'another', at = Date.now()) => {
     const sigkey = newId<Sigkey>();
     using secret = Secret.fromText(value);
     await inTransaction(db, async (tx) => {
       const { vault } = room.vault;
-      const at = Date.now();
       await vault.store(tx, {
         account: account.id,
         sigkey,
@@ -52,11 +60,24 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
         actor: operator,
       });
       await addRandomization(tx, vault, { sigkey, account: account.id, parent, node, createdAt: at });
-      await addOutcome(tx, vault, { account: account.id, sigkey, node, status, at, retcode: 'none', message: '' });
+      const outcome = { account: account.id, sigkey, node, at, retcode: 'none', message: '' };
+      if (status !== 'P') await addOutcome(tx, vault, { ...outcome, status });
     });
     return sigkey;
   };
-  return { room, target, account, draw, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
+  const decided: Scene['decided'] = async (node, decision) => {
+    const resolution = {
+      account: account.id,
+      node,
+      action: 'M',
+      decision,
+      tested: [],
+      requester: '',
+      at: Date.now(),
+    } as const;
+    await inTransaction(db, (tx) => addResolution(tx, room.vault.vault, resolution));
+  };
+  return { room, target, account, draw, decided, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
 }
 
 export async function rootOf({ room, account }: Scene): Promise<Sigkey> {
@@ -75,4 +96,14 @@ export async function history({ room, account }: Scene): Promise<History> {
   const found = await room.rotation.history(account.id);
   if (isRefusal(found)) throw new Error(found.reason);
   return found;
+}
+
+/** As if what is in the ledger had come to be known so many milliseconds earlier. */
+export async function heardEarlier({ room }: Scene, ms: number): Promise<void> {
+  const { owner } = room.vault.base;
+  for (const table of ['randomization', 'outcome']) {
+    await sql`ALTER TABLE ${sql.table(table)} DISABLE TRIGGER append_only_row`.execute(owner);
+    await sql`UPDATE ${sql.table(table)} SET heard_at = heard_at - ${ms} * interval '1 millisecond'`.execute(owner);
+    await sql`ALTER TABLE ${sql.table(table)} ENABLE ALWAYS TRIGGER append_only_row`.execute(owner);
+  }
 }

@@ -18,6 +18,8 @@ export interface RandomizationTable {
   node: string;
   created_at: Date;
   fact_hash: Uint8Array;
+  /** When it came to be known here. It does not travel. */
+  heard_at: Generated<Date>;
 }
 
 export interface OutcomeTable {
@@ -29,6 +31,8 @@ export interface OutcomeTable {
   retcode: string;
   message: string;
   fact_hash: Uint8Array;
+  /** When it came to be known here. It does not travel. */
+  heard_at: Generated<Date>;
 }
 
 export interface ResolutionTable {

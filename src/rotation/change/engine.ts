@@ -24,6 +24,7 @@ import { type Hands, perform } from './ask.ts';
 import { find } from './evidence.ts';
 import { drawFresh, type Fresh } from './fresh.ts';
 import { handsOf, reconcilingHands } from './hands.ts';
+import { clearToDraw } from './landing.ts';
 import { tryCandidates } from './logins.ts';
 import { noteAttempt, type Tag, writeOutcome } from './outcome.ts';
 import { settlePending } from './pending.ts';
@@ -51,8 +52,20 @@ export async function rotateAccount(
   if (lease === undefined) return await skipped(context, subject, 'changing', actor);
   await settlePending(context, subject, lease, lease.signal);
 
-  const question = await questionOf(context, subject, { demanded: isDemand(trigger) ? trigger : false, mine: true });
-  const action = plan(question)[0];
+  const demanded = isDemand(trigger) ? trigger : false;
+  const started = clock.now();
+  let question = await questionOf(context, subject, { demanded, mine: true });
+  let action = plan(question)[0];
+  if (action?.kind === 'randomize') {
+    const { waited, fault } = await clearToDraw(context, subject, actor, lease.signal);
+    if (fault !== undefined)
+      return await refuseChecked(context, subject, fault, { trigger: action.trigger, actor, started });
+    // What came meanwhile counts.
+    if (waited) {
+      question = await questionOf(context, subject, { demanded, mine: true });
+      action = plan(question)[0];
+    }
+  }
   if (action?.kind !== 'randomize')
     return await skipped(
       context,
@@ -97,7 +110,7 @@ interface How {
   readonly decides?: (tx: Tx) => Promise<void>;
 }
 
-/** The change itself. The caller has the lease and has asked the plan. */
+/** The change itself. The caller has the lease, has asked the plan, and nothing can land any more. */
 export async function randomize(
   context: Context,
   subject: Subject,
@@ -187,7 +200,8 @@ async function commitIntent(
   });
 }
 
-async function refuseChecked(
+/** Says what was found on the target before anything was drawn, as an attempt that came to nothing. */
+export async function refuseChecked(
   context: Context,
   subject: Subject,
   fault: ChangeAnswer | VerifyAnswer,

@@ -8,9 +8,11 @@ import type { Sigkey } from '../../base/ids.ts';
 import { versionsOf } from '../../vault/vault.ts';
 import type { AnswerClass, ChangeAnswer, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
+import { foldOf } from '../ledger/ledger.ts';
 import type { OutcomeStatus } from '../plan/facts.ts';
 import { judge, needsOld, type Said, type Verification } from '../plan/verdict.ts';
 import { type Hands, perform } from './ask.ts';
+import { fence, landingMs } from './landing.ts';
 import { tryCandidates, tryLogin } from './logins.ts';
 import { type Subject, tagOf } from './subject.ts';
 
@@ -52,14 +54,14 @@ export async function find(
   // Keys may both be live until the former ones are taken away, which the new one must prove itself for.
   const look = await lookAt(context, subject, answer.said, sigkey, retires ? null : old, actor, signal);
   const { fresh } = look;
-  const former = retires && fresh.answer === 'accepted' ? await formerKeys(context, subject, sigkey) : [];
+  const former = retires && fresh.answer === 'accepted' ? await formerKeys(context, subject, sigkey, old) : [];
   const left = former.length > 0 ? await retire(context, subject, sigkey, former, actor, signal) : undefined;
   const before = retires && old !== null ? await answerFor(context, subject, old, actor, signal) : look.old;
 
   const status = judge({ said: answer.said, fresh: fresh.answer, old: before, oldMustFail: retires, fenced, durable });
   if (status === 'U' && !fenced && durable && fresh.answer === 'rejected' && before !== 'rejected') {
     // It looks as if nothing happened, but the change may still be running there. Its own time-out ends it.
-    await context.clock.sleep((context.timing.targetSeconds + 2) * 1000, signal);
+    await context.clock.sleep(landingMs(context.timing), signal);
     return find(context, subject, { ...tried, old, fenced: true }, actor, signal);
   }
   return {
@@ -111,26 +113,28 @@ async function answerFor(
 
 const nobody: VerifyAnswer = { answer: 'unknown', class: 'unexpected', words: 'nobody answered' };
 
-/** Ends what a cut-off change may still be doing there, where the connector can; true when nothing of it is left. */
-export async function fence(
+/**
+ * Public halves of the keys that a proven one takes away: all that are settled, so that what an earlier run left behind
+ * goes too. INVARIANT: never one that is undecided, for another node may just be proving it: two that had heard of each
+ * other's new key would take both away, and nobody could log in any more. And none once another value than the one it was
+ * to replace is current: others went on meanwhile, and rely on what is there.
+ */
+async function formerKeys(
   context: Context,
   subject: Subject,
-  { hands, sigkey }: Pick<Tried, 'hands' | 'sigkey'>,
-  actor: Actor,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { connector } = subject;
-  if (connector?.capabilities.fence !== 'sessions' || hands === undefined) return false;
-  const step = { operation: 'fence' } as const;
-  return (await perform(context, subject, connector, hands, step, tagOf(sigkey), actor, signal)).said === 'confirmed';
-}
-
-/** Public halves of every other key the account ever had: what an earlier run left behind goes too. */
-async function formerKeys(context: Context, subject: Subject, sigkey: Sigkey): Promise<Uint8Array[]> {
+  sigkey: Sigkey,
+  old: Sigkey | null,
+): Promise<Uint8Array[]> {
+  const { root, history, workingHistory } = (await foldOf(context.db, subject.account.id)).fold;
+  if (root !== old && root !== sigkey) return [];
+  const settled = new Set([...history, ...workingHistory]);
   const versions = await versionsOf(context.db, subject.account.id);
   const mine = versions.find((version) => version.sigkey === sigkey)?.publicKey;
-  return versions.flatMap(({ publicKey }) =>
-    publicKey === undefined || (mine !== undefined && Buffer.compare(publicKey, mine) === 0) ? [] : [publicKey],
+  return versions.flatMap(({ sigkey: other, publicKey }) =>
+    // The same key may have been entered under another name.
+    !settled.has(other) || publicKey === undefined || (mine !== undefined && Buffer.compare(publicKey, mine) === 0)
+      ? []
+      : [publicKey],
   );
 }
 

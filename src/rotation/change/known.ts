@@ -2,6 +2,9 @@
  * Recording a value that the target has already (X-01): the way in for every account, and the way out of a conflict.
  * The target is asked first. What works is confirmed and current, and decides a conflict, because somebody named the value
  * and the target agreed. What was not asked about is uncertain: the account is conflicted until a value is proven.
+ *
+ * INVARIANT: what the value hangs below, and what it decides, is what was known before the target was asked: whatever
+ * comes in meanwhile may be newer than the answer.
  */
 import type { Actor } from '../../audit/audit.ts';
 import { record } from '../../audit/audit.ts';
@@ -15,6 +18,7 @@ import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
+import { clearToDraw, untilLanded } from './landing.ts';
 import { recordedWithLogin } from './logins.ts';
 import { noteAttempt } from './outcome.ts';
 import { decideRoot } from '../plan/resolve.ts';
@@ -43,12 +47,16 @@ export async function recordKnown(
   if (lease === undefined) return turnDown('rotation.changing', subject.account.label);
   await settlePending(context, subject, lease, lease.signal);
 
+  // Who knows the value can say so although nobody ends what may be left: then its time has passed at least.
+  const { fault } = await clearToDraw(context, subject, actor, lease.signal);
+  if (fault !== undefined) await untilLanded(context, id, lease.signal);
+  const before = await foldOf(context.db, id);
   const asked = how.unverified ? undefined : await verifyValue(context, subject, credential, actor, lease.signal);
   if (asked !== undefined && asked.answer !== 'accepted') {
     const code = asked.answer === 'rejected' ? 'rotation.credential-rejected' : 'rotation.credential-unchecked';
     return { ...turnDown(code, asked.words), class: asked.class };
   }
-  return await write(context, subject, lease, credential, asked, { actor, started });
+  return await write(context, subject, lease, credential, before, asked, { actor, started });
 }
 
 async function write(
@@ -56,6 +64,7 @@ async function write(
   subject: Subject,
   lease: Lease,
   credential: Credential,
+  before: Awaited<ReturnType<typeof foldOf>>,
   asked: VerifyAnswer | undefined,
   by: { readonly actor: Actor; readonly started: number },
 ): Promise<RotationResult> {
@@ -68,15 +77,13 @@ async function write(
   await commit(context, 'known value', async (tx) => {
     if (!(await stillLeased(tx, account, lease.token)))
       throw new RotationError('rotation.lease-lost', subject.account.label);
-    const { fold: before } = await foldOf(tx, account);
     await vault.store(tx, { account, sigkey, credential, origin: 'entered', actor: by.actor });
-    await addRandomization(tx, vault, { sigkey, account, parent: before.root, node, createdAt: at });
+    await addRandomization(tx, vault, { sigkey, account, parent: before.fold.root, node, createdAt: at });
     const retcode = asked === undefined ? 'unverified' : 'none';
     await addOutcome(tx, vault, { account, sigkey, node, status, at, retcode, message: words });
-    if (status === 'C' && before.conflict !== 'none') {
-      const { facts, fold } = await foldOf(tx, account);
+    if (status === 'C' && before.fold.conflict !== 'none') {
       const tested = [{ sigkey, answer: 'accepted' }];
-      const decision = decideRoot(facts, sigkey, fold);
+      const decision = decideRoot(before.facts, sigkey, before.fold);
       const requester = JSON.stringify(by.actor);
       await addResolution(tx, vault, { account, node, action: 'M', decision, tested, requester, at });
     }

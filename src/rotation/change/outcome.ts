@@ -1,6 +1,7 @@
 /**
  * Writing down what became of a value: outcome, places, current pointer, audit event and attempt in one transaction,
- * under the lease's token. A stale token writes evidence and nothing else: somebody else has taken over.
+ * under the lease's token. A stale token writes evidence and nothing else: somebody else has taken over. The account's
+ * current value is tried soon after that (triggers/ready.ts).
  */
 import type { Actor } from '../../audit/audit.ts';
 import { record } from '../../audit/audit.ts';
@@ -17,6 +18,7 @@ import { commit } from '../points.ts';
 import { remedyOf } from '../remedies.ts';
 import type { RotationResult } from '../result.ts';
 import type { Subject } from './subject.ts';
+import { announceLook } from './wishes.ts';
 
 export interface Tag {
   readonly sigkey: Sigkey;
@@ -41,8 +43,16 @@ export async function writeOutcome(
     if (!(await stillLeased(tx, account, lease.token))) {
       await tx
         .insertInto('rotation_evidence')
-        .values({ account_id: account, sigkey, token: lease.token, what: `${finding.status}: ${finding.words}` })
+        .values({
+          account_id: account,
+          sigkey,
+          token: lease.token,
+          what: `${finding.status}: ${finding.words}`,
+          at: new Date(now),
+        })
         .execute();
+      // What it did may have come after whoever took over had looked: the current value is tried soon.
+      await announceLook(tx, account);
       return false;
     }
     const { status, class: retcode, words: message } = finding;

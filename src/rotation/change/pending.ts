@@ -8,13 +8,15 @@ import { record } from '../../audit/audit.ts';
 import { releaseHoldsOf } from '../../vault/vault.ts';
 import type { Context } from '../context.ts';
 import { holdSubject, type Lease, stillLeased } from '../ledger/lease.ts';
-import { addOutcome, foldOf } from '../ledger/ledger.ts';
+import { addOutcome, foldOf, heardOf } from '../ledger/ledger.ts';
 import type { RandomizationFact } from '../plan/facts.ts';
+import { overdue } from '../plan/quiet.ts';
 import { siteOf } from '../plan/site.ts';
 import { commit } from '../points.ts';
 import type { RotationResult } from '../result.ts';
-import { fence, find } from './evidence.ts';
+import { find } from './evidence.ts';
 import { handsOf } from './hands.ts';
+import { fence } from './landing.ts';
 import { writeOutcome } from './outcome.ts';
 import type { Subject } from './subject.ts';
 
@@ -49,32 +51,54 @@ export async function settlePending(
 }
 
 /**
- * B-09 for a node that does not come back: its pending values become uncertain when they are older than any change may
- * be, by the word of the node that resolves. Its own word, should it come later, counts more (plan/fold.ts).
+ * B-09 for a node that does not come back: its pending values become uncertain when they have been known here for longer
+ * than any change may take, by the word of the node that resolves. Its own word, should it come later, counts more
+ * (plan/fold.ts).
  */
 export async function timeOutOthers(context: Context, subject: Subject, lease: Lease): Promise<number> {
   const { account } = subject;
-  const oldest = context.clock.now() - context.timing.leaseMs - graceMs;
+  const { node: here } = context;
   let count = 0;
-  for (const { node, sigkey, createdAt } of await pendingOf(context, subject)) {
-    if (siteOf(node) === siteOf(context.node) || createdAt > oldest) continue;
-    const at = context.clock.now();
+  for (const { node, sigkey } of await overdueOf(context, subject)) {
     const message = `${node} did not say what became of it`;
-    await commit(context, 'time-out of another node', async (tx) => {
-      if (!(await stillLeased(tx, account.id, lease.token))) return;
-      const outcome = { account: account.id, sigkey, node: context.node, status: 'U', at } as const;
+    count += await commit(context, 'time-out of another node', async (tx) => {
+      if (!(await stillLeased(tx, account.id, lease.token))) return 0;
+      // Its own word may have come, or another process's.
+      if ((await foldOf(tx, account.id)).fold.status.get(sigkey) !== 'P') return 0;
+      const outcome = { account: account.id, sigkey, node: here, status: 'U', at: context.clock.now() } as const;
       await addOutcome(tx, context.vault, { ...outcome, retcode: 'timeout', message });
       const about = { account: account.id, target: account.target.id, sigkey };
       const details = { connector: subject.verifier.name, code: 'timeout', message };
       await record(tx, recovery, { type: 'rotation.uncertain', about, details });
+      return 1;
     });
-    count++;
   }
   return count;
 }
 
 /** What a fact may be late by, from a node that lives. */
 const graceMs = 60_000;
+
+async function overdueOf({ db, clock, node, timing }: Context, { account }: Subject): Promise<RandomizationFact[]> {
+  const { facts, fold } = await foldOf(db, account.id);
+  const now = clock.now();
+  const late = overdue(facts, fold, node, await heardOf(db, account.id, now), timing.leaseMs + graceMs, now);
+  return facts.randomizations.filter(({ sigkey }) => late.includes(sigkey));
+}
+
+/**
+ * From when on something that is pending can be settled here, in milliseconds: at once what this node drew; what others
+ * drew, where this node resolves, after their silence. Before that nobody needs the lease, and taking it would only keep
+ * others from it.
+ */
+export async function settlesAt(context: Context, subject: Subject): Promise<number> {
+  const { db, clock, node, timing, peers } = context;
+  const pending = await pendingOf(context, subject);
+  if (pending.some((fact) => siteOf(fact.node) === siteOf(node))) return Number.NEGATIVE_INFINITY;
+  if (pending.length === 0 || !(await peers.mayResolve(subject.policy.id))) return Number.POSITIVE_INFINITY;
+  const heardAt = await heardOf(db, subject.account.id, clock.now());
+  return Math.min(...pending.map((fact) => heardAt(fact) + timing.leaseMs + graceMs));
+}
 
 async function pendingOf(context: Context, subject: Subject): Promise<readonly RandomizationFact[]> {
   const { facts, fold } = await foldOf(context.db, subject.account.id);

@@ -4,11 +4,11 @@
  */
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import type { Db } from '../../db/db.ts';
-import { hostKeysOf, serviceFor, type Target, targetById } from '../../estate/estate.ts';
+import { hostKeysOf, type Protocol, type Service, serviceFor, type Target, targetById } from '../../estate/estate.ts';
 import { type Account, accountById, type Policy, policyById } from '../../vault/vault.ts';
 import type { Connector, Place, Tls } from '../connectors/connector.ts';
 import { faultOfSettings } from '../connectors/parameters.ts';
-import { connectorNamed, verifierOf } from '../connectors/registry.ts';
+import { connectorNamed, verifiersOf } from '../connectors/registry.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 
 export interface Subject {
@@ -19,7 +19,7 @@ export interface Subject {
   readonly settings: Readonly<Record<string, unknown>>;
   /** Undefined when nobody changes this account by machine; it can be verified all the same. */
   readonly connector: Connector | undefined;
-  /** Whose login proves a value: the connector, or the usual one of the account's kind. */
+  /** Whose login proves a value: the connector, or one that speaks with what stands on the target. */
   readonly verifier: Connector;
   /** The account by whose rights the change is made, or undefined for its own. */
   readonly admin: Account | undefined;
@@ -47,10 +47,15 @@ export async function subjectOf(db: Db, id: AccountId): Promise<Subject | Rotati
 
   const { skip_while_in_use: skip, login_budget: budget, service, ...settings } = account.settings;
   const connector = account.connector === null ? undefined : connectorNamed(account.connector);
-  const verifier = connector ?? verifierOf(account.kind);
-  if (verifier === undefined)
+  const named = typeof service === 'string' ? service : undefined;
+  const possible = connector === undefined ? verifiersOf(account.kind, target.platform) : [connector];
+  const [usual] = possible;
+  if (usual === undefined)
     return turnDown('rotation.no-connector', `nothing checks credentials of kind ${account.kind}`);
-  const place = await placeOf(db, target, verifier, typeof service === 'string' ? service : undefined);
+  const reaching = possible.find((one) => serviceOf(target, one.protocols, named) !== undefined);
+  const verifier = reaching ?? usual;
+  const protocols = reaching?.protocols ?? possible.flatMap((one) => one.protocols);
+  const place = await placeOf(db, target, [...new Set(protocols)], named);
   if (typeof place === 'string') return turnDown('rotation.target-incomplete', place);
   const fault = connector && faultOf(connector, account, settings);
   if (fault !== undefined) return turnDown('rotation.settings-invalid', `${account.label}: ${fault}`);
@@ -83,18 +88,21 @@ export async function subjectOf(db: Db, id: AccountId): Promise<Subject | Rotati
 
 const usualLoginBudget = 2;
 
-/** Where the connector reaches the target, or what is missing for that. */
+/** The service by which one of the protocols is spoken there, the first by their order. */
+function serviceOf(target: Target, protocols: readonly Protocol[], name: string | undefined): Service | undefined {
+  return protocols.map((protocol) => serviceFor(target, protocol, name)).find((one) => one !== undefined);
+}
+
+/** Where the target is reached, or what is missing for that. */
 async function placeOf(
   db: Db,
   target: Target,
-  connector: Connector,
+  protocols: readonly Protocol[],
   name: string | undefined,
 ): Promise<Place | string> {
-  const service = connector.protocols
-    .map((protocol) => serviceFor(target, protocol, name))
-    .find((one) => one !== undefined);
+  const service = serviceOf(target, protocols, name);
   if (service === undefined)
-    return `${target.name} has no ${connector.protocols.join(' or ')} service${name === undefined ? '' : ` named ${name}`}`;
+    return `${target.name} has no ${inWords(protocols)} service${name === undefined ? '' : ` named ${name}`}`;
   const keys = (await hostKeysOf(db, service.id)).filter((key) => key.state === 'trusted');
   if (service.protocol === 'ssh' && keys.length === 0) return `no host key of ${target.name} is trusted`;
   const { tls, ...settings } = service.settings;
@@ -106,6 +114,11 @@ async function placeOf(
     tls: tlsOf(tls),
     settings,
   };
+}
+
+function inWords(protocols: readonly Protocol[]): string {
+  const last = protocols.at(-1) ?? '';
+  return protocols.length < 2 ? last : `${protocols.slice(0, -1).join(', ')} or ${last}`;
 }
 
 /** Certificates are checked unless the declaration says `tls: off`. */

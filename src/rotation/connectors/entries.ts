@@ -6,7 +6,7 @@ import type { Connector } from './connector.ts';
 
 type Load = () => Promise<Connector>;
 
-/** By name. The first of a kind of credential checks accounts that nobody changes by machine. */
+/** By name. */
 export const entries: ReadonlyMap<string, Load> = new Map<string, Load>([
   ['linux-chpasswd', async () => (await import('./linux-chpasswd.ts')).linuxChpasswd],
   ['linux-shadow', async () => (await import('./linux-shadow.ts')).linuxShadow],

@@ -1,4 +1,5 @@
 /** The connectors there are, all of them loaded: for the keeper, which must know what each can do. */
+import type { Platform } from '../../estate/estate.ts';
 import type { CredentialKind } from '../../vault/vault.ts';
 import type { Connector } from './connector.ts';
 import { entries } from './entries.ts';
@@ -15,7 +16,20 @@ export function connectorNamed(name: string): Connector | undefined {
   return connectors.find((connector) => connector.name === name);
 }
 
-/** The connector whose login proves a credential of this kind when the account itself names none. */
-export function verifierOf(kind: CredentialKind): Connector | undefined {
-  return connectors.find((connector) => connector.kind === kind);
+/** Those whose login proves a value without a setting of the account; the first that fits is taken. */
+const verifiers = ['linux-chpasswd', 'ssh-key', 'postgres', 'mysql', 'ldap', 'ad', 'ios'];
+
+/** Who fits first on such a target. */
+const likelier: Partial<Readonly<Record<Platform, readonly string[]>>> = {
+  database: ['postgres', 'mysql'],
+  network: ['ios'],
+  windows: ['ad'],
+};
+
+/** Those that could prove a credential of this kind where the account itself names no connector, the likeliest first. */
+export function verifiersOf(kind: CredentialKind, platform: Platform): readonly Connector[] {
+  return [...new Set([...(likelier[platform] ?? []), ...verifiers])]
+    .map(connectorNamed)
+    .filter((one) => one !== undefined)
+    .filter((one) => one.kind === kind);
 }

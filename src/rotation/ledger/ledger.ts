@@ -11,6 +11,7 @@ import type { Vault } from '../../vault/vault.ts';
 import { RotationError } from '../errors.ts';
 import type { Decision, Facts, OutcomeStatus, RandomizationFact, ResolutionAction } from '../plan/facts.ts';
 import { type Fold, fold } from '../plan/fold.ts';
+import type { HeardAt } from '../plan/quiet.ts';
 
 /** This installation's name in the facts. */
 export async function nodeName(db: Db | Tx): Promise<string> {
@@ -42,6 +43,30 @@ function milliseconds(column: 'created_at' | 'at'): RawBuilder<number> {
 export async function foldOf(db: Db | Tx, account: AccountId): Promise<{ facts: Facts; fold: Fold }> {
   const facts = await factsOf(db, account);
   return { facts, fold: fold(facts) };
+}
+
+/**
+ * When each fact of an account came to be known here, in this process's time. Ages are the database's own, so that two
+ * clocks do not matter; a fact that came after this was read counts as heard now.
+ */
+export async function heardOf(db: Db | Tx, account: AccountId, now: number): Promise<HeardAt> {
+  const age = sql<number>`extract(epoch from clock_timestamp() - heard_at)::float8 * 1000`.as('age');
+  const drawn = await db
+    .selectFrom('randomization')
+    .select(['sigkey', age])
+    .where('account_id', '=', account)
+    .execute();
+  const said = await db
+    .selectFrom('outcome')
+    .select(['node', 'node_seq', age])
+    .where('sigkey', 'in', (from) =>
+      from.selectFrom('randomization').select('sigkey').where('account_id', '=', account),
+    )
+    .execute();
+  const heard = new Map<string, number>();
+  for (const row of drawn) heard.set(row.sigkey, now - Math.floor(row.age));
+  for (const row of said) heard.set(`${row.node}/${row.node_seq}`, now - Math.floor(row.age));
+  return (fact) => heard.get('seq' in fact ? `${fact.node}/${fact.seq}` : fact.sigkey) ?? now;
 }
 
 /** Intent first: the value was stored under `sigkey` in this transaction. Throws `rotation.fact-conflict`. */

@@ -9,7 +9,7 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../base/clock.ts';
 import { type Db, inTransaction, type Tx } from '../../db/db.ts';
-import { siteOf } from '../plan/site.ts';
+import { incarnationOf, siteOf } from '../plan/site.ts';
 import { assume, identityOf } from './identity.ts';
 import { publish } from './publication.ts';
 import {
@@ -33,8 +33,20 @@ export async function renew(admin: Db, me: string, from: Source, clock: Clock, s
   await untilCopied(admin, subscriptionName(me, from.name), clock, signal);
 }
 
-/** The same, and fetches what the peer has of everybody. */
-export async function refetch(admin: Db, me: string, from: Source, clock: Clock, signal: AbortSignal): Promise<void> {
+/**
+ * The same, and fetches what the peer has of everybody. Facts of this node that come back go on to its other peers, as what
+ * it writes itself does: they may never have had them. `seen` are names of this node that the peer knows (`namesAt`).
+ */
+export async function refetch(
+  admin: Db,
+  me: string,
+  from: Source,
+  clock: Clock,
+  signal: AbortSignal,
+  seen: readonly string[] = [],
+): Promise<void> {
+  // Before they come: what is published is decided by the names that are ours when a row is written.
+  if (seen.length > 0) await inTransaction(admin, (tx) => adopt(tx, seen));
   await renew(admin, me, from, clock, signal);
   const healing = healingName(me, from.name);
   await unsubscribe(admin, healing, 'keep');
@@ -80,41 +92,81 @@ export async function heal(
   }
   if (reached.length === 0) return undefined;
   const id = await inTransaction(admin, async (tx) => {
-    const seen = await namesSeen(tx, name);
-    for (const former of seen)
-      await sql`INSERT INTO ledger_incarnation (id) VALUES (${former}) ON CONFLICT DO NOTHING`.execute(tx);
+    const { own } = await identityOf(tx);
+    const seen = [...own, ...(await namesSeen(tx, name))];
     const next = await assume(tx, name, seen);
-    await publish(tx, (await identityOf(tx)).own);
+    await adopt(
+      tx,
+      seen.filter((former) => siteOf(former) === name),
+    );
     return next;
   });
   return { id, reached, unreached };
 }
 
+/** Takes facts under these names for this node's own, and publishes them. */
+async function adopt(tx: Tx, names: readonly string[]): Promise<void> {
+  for (const former of names)
+    await sql`INSERT INTO ledger_incarnation (id) VALUES (${former}) ON CONFLICT DO NOTHING`.execute(tx);
+  await publish(tx, (await identityOf(tx)).own);
+}
+
 const signed = ['randomization', 'outcome', 'resolution', 'advance', 'barrier', 'credential_version'] as const;
 
-/** Every name under which facts of this site are known here. */
+/** Every name under which facts of a site are known here. */
 async function namesSeen(db: Db | Tx, site: string): Promise<readonly string[]> {
   const names = new Set<string>();
-  for (const { id } of await db.selectFrom('ledger_incarnation').select('id').execute())
-    if (siteOf(id) === site) names.add(id);
   for (const table of signed)
     for (const { node } of await db.selectFrom(table).select('node').distinct().execute())
       if (siteOf(node) === site) names.add(node);
   return [...names];
 }
 
+const numbered = ['outcome', 'resolution', 'advance'] as const;
+
+/** Names under which a peer has numbered facts of a site. It is asked often, so it leaps from name to name in the index. */
+export async function namesAt(peer: Db, site: string): Promise<readonly string[]> {
+  const names = new Set<string>();
+  for (const table of numbered) {
+    const { rows } = await sql<{ node: string }>`WITH RECURSIVE leap AS (
+        (SELECT node FROM ${sql.table(table)} ORDER BY node LIMIT 1)
+        UNION ALL SELECT (SELECT next.node FROM ${sql.table(table)} next WHERE next.node > leap.node ORDER BY next.node LIMIT 1)
+        FROM leap WHERE leap.node IS NOT NULL)
+      SELECT node FROM leap WHERE node IS NOT NULL`.execute(peer);
+    for (const { node } of rows) if (siteOf(node) === site) names.add(node);
+  }
+  return [...names];
+}
+
 /**
- * Whether a peer has heard facts of this node that are not here: then this database is older than it was. `peer` may
- * read the peer's facts.
+ * What a peer has heard of this node that is not here. `present`: facts under its present name, or a later one: this
+ * database is older than it was. `former`: facts from before it was healed, which were on their way meanwhile.
  */
-export async function isSetBack(db: Db, peer: Db): Promise<boolean> {
-  const { own } = await identityOf(db);
-  for (const table of ['outcome', 'resolution', 'advance'] as const) {
+export type Missed = 'nothing' | 'former' | 'present';
+
+/** See `Missed`. `peer` may read the peer's facts. */
+export async function missedBy(db: Db, peer: Db): Promise<Missed> {
+  const { id, own } = await identityOf(db);
+  const names = new Set([...own, ...(await namesAt(peer, siteOf(id)))]);
+  const present = [...names].filter((name) => name === id || isLater(name, id));
+  const former = [...names].filter((name) => !present.includes(name));
+  if (await hasMore(db, peer, present)) return 'present';
+  return (await hasMore(db, peer, former)) ? 'former' : 'nothing';
+}
+
+function isLater(name: string, than: string): boolean {
+  return siteOf(name) === siteOf(than) && incarnationOf(name) > incarnationOf(than);
+}
+
+/** Whether a peer has facts under these names that are not here. */
+async function hasMore(db: Db, peer: Db, names: readonly string[]): Promise<boolean> {
+  if (names.length === 0) return false;
+  for (const table of numbered) {
     const newest = (at: Db) =>
       at
         .selectFrom(table)
         .select(['node', (row) => row.fn.max('node_seq').as('last')])
-        .where('node', 'in', [...own])
+        .where('node', 'in', [...names])
         .groupBy('node')
         .execute();
     const here = new Map((await newest(db)).map(({ node, last }) => [node, last]));
@@ -123,7 +175,7 @@ export async function isSetBack(db: Db, peer: Db): Promise<boolean> {
   const latest = await peer
     .selectFrom('randomization')
     .select('sigkey')
-    .where('node', 'in', [...own])
+    .where('node', 'in', [...names])
     .orderBy('sigkey', 'desc')
     .limit(100)
     .execute();

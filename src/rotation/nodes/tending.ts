@@ -7,7 +7,7 @@ import { type Actor, record } from '../../audit/audit.ts';
 import { codeOf, wordsOf } from '../../base/errors.ts';
 import { inTransaction } from '../../db/db.ts';
 import { pruneBarriers } from './barrier.ts';
-import { isSetBack, refetch, renew } from './heal.ts';
+import { missedBy, namesAt, refetch, renew } from './heal.ts';
 import { identityOf, setState } from './identity.ts';
 import { keepCard } from './joining.ts';
 import { type Letter, openLetter, post } from './letters.ts';
@@ -85,14 +85,12 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
   for (const { name: peer, renew: owed, doubt } of await near.db.selectFrom('node_peer').selectAll().execute()) {
     signal.throwIfAborted();
     using card = await cardOf(near, peer);
-    if (
-      doubt &&
-      state !== 'set-back' &&
-      !(await attempt(() => refetch(near.admin, name, sourceOf(near, card), near.clock, signal)))
-    )
-      continue;
-    if (doubt && state !== 'set-back')
+    if (doubt && state !== 'set-back') {
+      const seen = await withPeer(near, card, (at) => namesAt(at, name));
+      if (seen === undefined) continue;
+      if (!(await attempt(() => refetch(near.admin, name, sourceOf(near, card), near.clock, signal, seen)))) continue;
       await near.admin.updateTable('node_peer').set({ doubt: false }).where('name', '=', peer).execute();
+    }
     if (owed && (await post(near, card, { kind: 'renew', from: name })))
       await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
   }
@@ -116,12 +114,23 @@ async function allCopied(near: Neighbourhood, me: string): Promise<boolean> {
   return true;
 }
 
-/** Asks peers whether they have heard more of this node than it knows; then it changes nothing until it is healed. */
+/**
+ * Asks peers whether they have heard more of this node than it knows. Of its present name: then it changes nothing until
+ * it is healed. Of a former one, something was on its way while it was healed: what that peer has is fetched once more.
+ */
 export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): Promise<void> {
   for (const peer of await peerNames(near)) {
     signal.throwIfAborted();
     using card = await cardOf(near, peer);
-    if ((await withPeer(near, card, (at) => isSetBack(near.db, at))) !== true) continue;
+    const missed = await withPeer(near, card, (at) => missedBy(near.db, at));
+    if (missed === 'former') {
+      near.log.info(
+        { peer },
+        'another node has heard facts of this one that came too late to be fetched; they are now',
+      );
+      await near.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', peer).execute();
+    }
+    if (missed !== 'present') continue;
     near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
     return await inTransaction(near.admin, async (tx) => {
       await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);

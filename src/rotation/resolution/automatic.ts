@@ -6,8 +6,8 @@
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
-import { fence } from '../change/evidence.ts';
 import { handsOf } from '../change/hands.ts';
+import { fence } from '../change/landing.ts';
 import { tryCandidates } from '../change/logins.ts';
 import { settlePending, timeOutOthers } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';

@@ -8,14 +8,15 @@ import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Tx } from '../../db/db.ts';
-import { holdIfFree, randomize } from '../change/engine.ts';
+import { holdIfFree, randomize, refuseChecked } from '../change/engine.ts';
+import { clearToDraw, untilLanded } from '../change/landing.ts';
 import { settlePending } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { type Lease, takeLease } from '../ledger/lease.ts';
 import { foldOf } from '../ledger/ledger.ts';
 import type { Decision, ResolutionAction } from '../plan/facts.ts';
-import { decideRoot, forcedRoot } from '../plan/resolve.ts';
+import { decideRoot, decideValue as wordOn, forcedRoot } from '../plan/resolve.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { type Conflict, conflictOf, servesOthers } from './conflict.ts';
@@ -46,7 +47,8 @@ export async function decideValue(
     const yes = what === 'confirm';
     const values = [value(conflict, sigkey, yes, yes ? 'Forced confirmation.' : 'Forced rejection.')];
     const words = yes ? 'confirmed by hand' : 'rejected by hand';
-    return settle(context, subject, lease, { action: 'M', decision: { kind: what, sigkey }, values, words, actor });
+    const decision = wordOn(conflict.facts, what, sigkey);
+    return settle(context, subject, lease, { action: 'M', decision, values, words, actor });
   });
 }
 
@@ -93,6 +95,9 @@ export async function forceRandomization(
     if (await servesOthers(context.db, id)) return turnDown('rotation.target-administrator', label);
     const silent = await context.peers.unreachable();
     if (silent.length > 0) return turnDown('rotation.nodes-unreachable', `${label}: ${silent.join(', ')}`);
+    const { fault } = await clearToDraw(context, subject, actor, lease.signal);
+    if (fault !== undefined)
+      return refuseChecked(context, subject, fault, { trigger: 'force', actor, started: context.clock.now() });
     const held = await holdIfFree(context, subject);
     if (held === 'in-use') return turnDown('rotation.in-use', label);
     await using _ = held;
@@ -159,7 +164,10 @@ async function underLease<T>(
   await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
   if (lease === undefined) return turnDown('rotation.changing', label);
   await settlePending(context, subject, lease, lease.signal);
-  const conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
+  let conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
+  // What somebody sees on the target while a change may still land may not be so a moment later.
+  if (conflict.step.kind === 'manual' && (await untilLanded(context, id, lease.signal)))
+    conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
   const { step } = conflict;
   if (step.kind === 'settled') return turnDown('rotation.not-conflicted', label);
   if (step.kind === 'wait' && step.because === 'not-managing')

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { AccountId } from '../../base/ids.ts';
 import type { Db, Tx } from '../../db/db.ts';
+import { landingUntil } from '../change/landing.ts';
 import type { Subject } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { foldOf } from '../ledger/ledger.ts';
@@ -34,7 +35,7 @@ export async function conflictOf(
   how: { readonly demanded: boolean },
   signal: AbortSignal,
 ): Promise<Conflict> {
-  const { db, clock, rules, peers, timing } = context;
+  const { db, clock, rules, peers } = context;
   const id = subject.account.id;
   const { facts, fold } = await foldOf(db, id);
   const digest = createHash('sha256').update(canonical(fold)).digest('hex');
@@ -54,7 +55,7 @@ export async function conflictOf(
     targetAdministrator: await servesOthers(db, id),
     managing: await peers.mayResolve(subject.policy.id),
     nodes: fold.conflict === 'none' ? 'here' : await peers.heard(id, since, signal),
-    quietUntil: quietUntil(facts, now, timing.targetSeconds),
+    quietUntil: await landingUntil(context, id, facts),
     lastTry,
     now,
   });
@@ -71,10 +72,4 @@ export async function servesOthers(db: Db | Tx, id: AccountId): Promise<boolean>
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
-}
-
-/** A change that was cut off may still be landing until the target itself has ended it. Clocks of other nodes are not believed beyond ours. */
-function quietUntil(facts: Facts, now: number, targetSeconds: number): number {
-  const uncertain = facts.outcomes.flatMap(({ status, at }) => (status === 'U' ? [Math.min(at, now)] : []));
-  return Math.max(0, ...uncertain) + (targetSeconds + 2) * 1000;
 }

@@ -9,6 +9,7 @@ import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Tx } from '../../db/db.ts';
 import { holdIfFree, reconcileUnder } from '../change/engine.ts';
+import { clearToDraw } from '../change/landing.ts';
 import { settlePending } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
@@ -42,6 +43,8 @@ export async function reconcileAccount(
   if (lease === undefined) return turnDown('rotation.changing', label);
   await settlePending(context, subject, lease, lease.signal);
 
+  const { fault } = await clearToDraw(context, subject, actor, lease.signal);
+  if (fault !== undefined) return turnDown('rotation.not-known-lost', `${label}: ${fault.words}`);
   const lost = await isLost(context, subject, lease, actor);
   if (lost !== true) return lost;
   const held = await holdIfFree(context, subject);

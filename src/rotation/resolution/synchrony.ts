@@ -136,7 +136,8 @@ async function noteSynchrony(
       .select('state')
       .where('account_id', '=', account.id)
       .executeTakeFirst();
-    const row = { sigkey, state, class: kind, words, checked_at: new Date(now) };
+    // From when it began: what came in between may be newer than the answer.
+    const row = { sigkey, state, class: kind, words, checked_at: new Date(by.started) };
     await tx
       .insertInto('account_sync')
       .values({ account_id: account.id, ...row })

@@ -4,7 +4,7 @@ import { isRefusal } from '../../base/errors.ts';
 import type { AccountId } from '../../base/ids.ts';
 import { rotateAccount } from '../change/engine.ts';
 import { noteAttempt } from '../change/outcome.ts';
-import { settlePending } from '../change/pending.ts';
+import { settlePending, settlesAt, timeOutOthers } from '../change/pending.ts';
 import { questionOf } from '../change/question.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
@@ -48,8 +48,9 @@ export async function act(context: Context, id: AccountId, signal: AbortSignal):
       }
       case 'time-out': {
         worked = true;
-        uncertain ||= await timeOut(context, subject, signal);
-        again = 0;
+        const due = await settlesAt(context, subject);
+        if (due <= context.clock.now()) uncertain ||= await timeOut(context, subject, signal);
+        again = Math.min(again, Math.max(0, due));
         break;
       }
       case 'skip':
@@ -77,7 +78,8 @@ async function timeOut(context: Context, subject: Subject, signal: AbortSignal):
   await using lease = await takeLease(db, subject.account.id, options, signal);
   if (lease === undefined) return false;
   const settled = await settlePending(context, subject, lease, lease.signal);
-  return settled.some((one) => one.status === 'uncertain');
+  const silent = (await context.peers.mayResolve(subject.policy.id)) ? await timeOutOthers(context, subject, lease) : 0;
+  return silent > 0 || settled.some((one) => one.status === 'uncertain');
 }
 
 /** W-37, W-38: a skip is noted once per occurrence, and an alert said once. */

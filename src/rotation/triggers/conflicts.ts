@@ -5,6 +5,7 @@
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId } from '../../base/ids.ts';
+import { settlesAt } from '../change/pending.ts';
 import { subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import type { BatchEntry } from '../resolution/batch.ts';
@@ -98,7 +99,8 @@ async function workOf(
   const { step, lastTry } = conflict;
   if (step.kind === 'wait') {
     await noteSeen(context, subject, conflict);
-    return step.because === 'pending' ? 'resolve' : undefined;
+    if (step.because !== 'pending') return undefined;
+    return (await settlesAt(context, subject)) <= context.clock.now() ? 'resolve' : undefined;
   }
   // It was found lost, and whoever found it did not live to replace it, or could not.
   if (step.kind === 'manual' && step.because === 'none-accepted') return 'replace';

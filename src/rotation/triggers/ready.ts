@@ -58,8 +58,9 @@ async function unsettled({ db }: Context): Promise<Ready[]> {
 }
 
 /**
- * Accounts whose current value was not tried at the target for the time of a heartbeat, and those where former values are
- * still to be tried and refused logins no longer count.
+ * Accounts whose current value was not tried at the target for the time of a heartbeat, those where former values are
+ * still to be tried and refused logins no longer count, and those where an outcome came too late since the last time:
+ * what it speaks of may be what the target has.
  */
 export async function unchecked({ db, rules }: Context, now: number, only?: AccountId): Promise<Ready[]> {
   if (rules.heartbeatMs <= 0) return [];
@@ -75,16 +76,27 @@ export async function unchecked({ db, rules }: Context, now: number, only?: Acco
     .where('account.connector', 'is not', null)
     .where('account_current.sigkey', 'is not', null)
     .where('ledger_account.conflict', '=', 'none')
-    .where('account_current.changed_at', '<', oldest)
     .where((is) =>
       is.or([
-        is('account_sync.checked_at', 'is', null),
-        is('account_sync.checked_at', '<', oldest),
         is.and([
-          is('account_sync.state', '=', 'out-of-sync'),
-          is('account_sync.class', '=', untried),
-          is('account_sync.checked_at', '<', new Date(now - budgetMs)),
+          is('account_current.changed_at', '<', oldest),
+          is.or([
+            is('account_sync.checked_at', 'is', null),
+            is('account_sync.checked_at', '<', oldest),
+            is.and([
+              is('account_sync.state', '=', 'out-of-sync'),
+              is('account_sync.class', '=', untried),
+              is('account_sync.checked_at', '<', new Date(now - budgetMs)),
+            ]),
+          ]),
         ]),
+        is.exists(
+          is
+            .selectFrom('rotation_evidence')
+            .select('rotation_evidence.id')
+            .whereRef('rotation_evidence.account_id', '=', 'account.id')
+            .where(sql<boolean>`rotation_evidence.at > coalesce(account_sync.checked_at, '-infinity')`),
+        ),
       ]),
     )
     .execute();
