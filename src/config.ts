@@ -19,6 +19,11 @@ export const configErrors = defineErrors({
     meaning: 'the configuration has a value that cannot be used',
     remedy: 'correct the named setting; docs/configuration.md lists them all',
   },
+  'config.events-in-clear': {
+    meaning: 'events would come over a network in clear',
+    remedy:
+      'give `events.certificate` and `events.key`, or listen on 127.0.0.1 or ::1 behind a proxy of yours that speaks https',
+  },
 });
 
 export class ConfigError extends SallyportError<keyof typeof configErrors> {
@@ -46,6 +51,19 @@ const Settings = Type.Object(
           address: Type.String({ minLength: 1 }),
           port: Type.Integer({ minimum: 1, maximum: 65535 }),
           host: Type.String({ pattern: '^[A-Za-z0-9.:_-]{1,253}$' }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    /** Where signed events come in: https with a certificate, and without one only on this machine. */
+    events: Type.Optional(
+      Type.Object(
+        {
+          address: Type.String({ minLength: 1 }),
+          port: Type.Integer({ minimum: 0, maximum: 65535 }),
+          /** Files in PEM: the chain, and its key. */
+          certificate: Type.Optional(Type.String({ minLength: 1 })),
+          key: Type.Optional(Type.String({ minLength: 1 })),
         },
         { additionalProperties: false },
       ),
@@ -137,9 +155,14 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const node = nodeOf(flags.nodeListen ?? env['SALLYPORT_NODE_LISTEN'], env['SALLYPORT_NODE_HOST'], file['node']);
   if (node === undefined) delete settings['node'];
   else settings['node'] = node;
+  const events = eventsOf(file);
+  if (events !== undefined) settings['events'] = events;
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
   if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
-  if (Value.Check(Settings, settings)) return settings;
+  if (Value.Check(Settings, settings)) {
+    mustNotBeInClear(settings.events);
+    return settings;
+  }
   const wrong = Value.Errors(Settings, settings)[0];
   throw new ConfigError('config.invalid', `${nameOf(wrong)} ${wrong?.message ?? ''}`.trim());
 }
@@ -161,6 +184,28 @@ function nodeOf(listen: string | undefined, host: string | undefined, file: unkn
   const at = { ...file, ...(listen === undefined ? {} : parseListen(listen)), ...(host === undefined ? {} : { host }) };
   const { address } = at as { address?: unknown };
   return { host: address, ...at };
+}
+
+/** Undefined where nobody is to send events. Paths are taken from where the command was started. */
+function eventsOf(file: Record<string, unknown>): object | undefined {
+  if (file['events'] === undefined) return undefined;
+  const at = { address: '127.0.0.1', ...section(file, 'events') };
+  const paths = Object.entries(at).map(([name, value]) =>
+    (name === 'certificate' || name === 'key') && typeof value === 'string' && value !== ''
+      ? [name, resolve(value)]
+      : [name, value],
+  );
+  return Object.fromEntries(paths) as object;
+}
+
+/** Names are no loopback addresses, whatever they mean today. */
+function mustNotBeInClear(events: Config['events']): void {
+  if (events === undefined) return;
+  const { address, certificate, key } = events;
+  if ((certificate === undefined) !== (key === undefined))
+    throw new ConfigError('config.invalid', `events.${key === undefined ? 'key' : 'certificate'} is missing`);
+  if (certificate === undefined && !/^(?:127(?:\.\d{1,3}){3}|::1)$/.test(address))
+    throw new ConfigError('config.events-in-clear', `events.address ${address}`);
 }
 
 /** The setting that is wrong: of one that does not exist, its own name and not that of what it stands in. */

@@ -12,6 +12,7 @@ import {
   Connector,
   Decided,
   Due,
+  EventSource,
   HostKey,
   Management,
   Peer,
@@ -224,6 +225,14 @@ export const routes = {
     Type.Object({ schedules: Type.Array(Schedule), management: Type.Array(Management) }),
   ),
   'schedule.due': view('rotation.view', nothing, Type.Object({ accounts: Type.Array(Due) })),
+  'event-source.list': view('rotation.view', nothing, Type.Object({ sources: Type.Array(EventSource) })),
+  /** The answer has what its messages are signed with, which cannot be asked for again. */
+  'event-source.add': change(
+    'estate.change',
+    Type.Object({ name: Text, accounts: Type.Array(Text, { maxItems: 1000 }) }, { additionalProperties: false }),
+    Type.Object({ source: Text, signingKey: Bytes(64) }),
+  ),
+  'event-source.remove': change('estate.change', byName, done),
   'connector.list': view('rotation.view', nothing, Type.Object({ connectors: Type.Array(Connector) })),
   'conflict.list': view(
     'rotation.view',

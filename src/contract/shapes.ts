@@ -180,6 +180,15 @@ export const Management = Type.Object({
   automaticResolution: Type.Boolean(),
 });
 
+/** Who may ask for changes by a signed event. */
+export const EventSource = Type.Object({
+  source: Text,
+  accounts: Type.Array(Text),
+  madeBy: Text,
+  madeAt: When,
+  lastUsedAt: Type.Optional(When),
+});
+
 /** What is planned for one account. */
 export const Due = Type.Object({ account: Text, when: Type.Optional(Text), why: Text });
 
