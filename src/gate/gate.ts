@@ -89,8 +89,12 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
 
     // -- Until someone wants it to end: take nothing new, let what runs finish, then end it -------------------------
     const until = await draining.promise;
-    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    const finished = Promise.all([register.empty(), ...closed]);
+    const answered = servers.map((server, at) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Connections that have not logged in are not waited for; an event that is being judged is.
+      return listening[at]?.protocol === 'events' ? closed : undefined;
+    });
+    const finished = Promise.all([register.empty(), ...answered]);
     await Promise.race([finished, systemClock.sleep(Math.max(0, until - Date.now()), stop.signal)]);
     shutdown.abort(new ProxyError('proxy.shutdown'));
     await Promise.race([register.empty(), systemClock.sleep(5000, stop.signal)]);
