@@ -143,7 +143,6 @@ export function eventServer(options: EventsOptions, signal: AbortSignal): Server
           take,
         );
   server.maxHeadersCount = 64;
-  server.maxRequestsPerSocket = 1;
   server.timeout = limits.idleMs + limits.keeperMs;
   server.on('connection', (socket: Socket) => {
     const stranger = strangers.admit(socket.remoteAddress ?? '', () => socket.destroy());

@@ -173,6 +173,8 @@ describe('the reach of a source', () => {
     ['root@web-02', false],
     ['Root@web-01', false],
     ['root@web-0', false],
+    ['root@web-011', false],
+    ['roots@web-01', false],
     ['*', false],
     ['@web-01', false],
     ['root@', false],
