@@ -7,7 +7,7 @@
  * message too old or taken before.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { isRefusal, wordsOf } from '../base/errors.ts';
@@ -18,8 +18,15 @@ import { type Keeper, longestEvent } from '../link/link.ts';
 import { openRate, type RateLimits } from './rate.ts';
 import { networkOf, openStrangers, type StrangerLimits } from './strangers.ts';
 
+/** In PEM: the chain, and its key. */
+export interface Certificate {
+  readonly certificate: Uint8Array;
+  readonly key: Uint8Array;
+}
+
 export interface EventsOptions {
-  readonly tls?: { readonly certificate: Uint8Array; readonly key: Uint8Array };
+  /** Undefined: http in clear. */
+  readonly tls?: Certificate;
   readonly post: Keeper['event.post'];
   /** Whether the keeper answers now. */
   readonly connected: () => boolean;
@@ -52,6 +59,7 @@ export const usualEventLimits: EventLimits = {
 
 /** Beyond this a body that is too large anyway is not even thrown away, but the connection is. */
 const longestWaste = 1024 * 1024;
+const minVersion = 'TLSv1.2';
 const path = /^\/events\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/;
 
 interface Reply {
@@ -135,9 +143,8 @@ export function eventServer(options: EventsOptions, signal: AbortSignal): Server
       : createTlsServer(
           {
             ...bounds,
-            cert: Buffer.from(options.tls.certificate),
-            key: Buffer.from(options.tls.key),
-            minVersion: 'TLSv1.2',
+            ...contextOf(options.tls),
+            minVersion,
             handshakeTimeout: limits.headersMs,
           },
           take,
@@ -149,6 +156,15 @@ export function eventServer(options: EventsOptions, signal: AbortSignal): Server
     socket.once('close', () => stranger[Symbol.dispose]());
   });
   return server;
+}
+
+/** For a server that was made with a certificate: connections from now on get this one. */
+export function renewCertificate(server: Server, tls: Certificate): void {
+  if (server instanceof TlsServer) server.setSecureContext({ ...contextOf(tls), minVersion });
+}
+
+function contextOf({ certificate, key }: Certificate): { cert: Buffer; key: Buffer } {
+  return { cert: Buffer.from(certificate), key: Buffer.from(key) };
 }
 
 /** As they came; one that is missing, or longer than any that is taken, is empty. */

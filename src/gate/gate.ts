@@ -13,7 +13,7 @@ import type { Keeper } from '../link/link.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { type Place, proxySsh } from '../proxy/proxy.ts';
 import { GateError } from './errors.ts';
-import { eventServer } from './events.ts';
+import { eventServer, renewCertificate } from './events.ts';
 import { keepLine, type KeeperLine, type Welcome } from './keeper-line.ts';
 import { openRegister } from './register.ts';
 import { openStrangers, strangerLimits, type Strangers } from './strangers.ts';
@@ -28,6 +28,8 @@ interface Greeting {
 
 /** Without a supervisor nobody starts the keeper or a gate again: what runs gets this long to finish. */
 const aloneMs = 5000;
+/** How often the certificate for events is read again. */
+const renewalMs = 3_600_000;
 
 /** Runs until SIGTERM, the end of `input` (the supervisor is gone), or a drain that has come to its end. */
 export async function runGate(input: Readable, say: (line: object) => void): Promise<void> {
@@ -80,7 +82,10 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
     const listening: Listening[] = [];
     for (const listener of welcome.listeners) {
       const server =
-        listener.protocol === 'ssh' ? createServer(sshSockets, accept) : eventsOf(listener, line, log, shutdown.signal);
+        listener.protocol === 'ssh'
+          ? createServer(sshSockets, accept)
+          : await eventsOf(listener.https, line, log, shutdown.signal);
+      if (server === undefined) continue;
       servers.push(server);
       listening.push({ protocol: listener.protocol, ...(await listenOn(server, listener)) });
     }
@@ -149,14 +154,25 @@ interface Listening {
   readonly port: number;
 }
 
-function eventsOf(
-  { tls }: Extract<Welcome['listeners'][number], { protocol: 'events' }>,
-  line: KeeperLine,
-  log: Log,
-  signal: AbortSignal,
-): Server {
+/**
+ * The server for events, with a certificate that is asked for again every hour, because such are renewed. Undefined if there
+ * is none that can be used: people must not lose their sessions for it, and the keeper's log says why.
+ */
+async function eventsOf(https: boolean, line: KeeperLine, log: Log, signal: AbortSignal): Promise<Server | undefined> {
   const options = { post: line.keeper['event.post'], connected: () => line.connected, clock: systemClock, log };
-  return eventServer({ ...options, ...(tls === undefined ? {} : { tls }) }, signal);
+  if (!https) return eventServer(options, signal);
+  const ask = (): ReturnType<Keeper['event.certificate']> => line.keeper['event.certificate'](null, signal);
+  const tls = await ask();
+  if (isRefusal(tls)) return undefined;
+  const server = eventServer({ ...options, tls }, signal);
+  const renewing = setInterval(() => {
+    ask().then(
+      (renewed) => (isRefusal(renewed) ? undefined : renewCertificate(server, renewed)),
+      (error: unknown) => log.warn({ reason: wordsOf(error) }, 'the certificate for events could not be asked for'),
+    );
+  }, renewalMs);
+  signal.addEventListener('abort', () => clearInterval(renewing));
+  return server;
 }
 
 function listenOn(

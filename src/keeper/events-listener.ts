@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { wordsOf } from '../base/errors.ts';
+import { type Refusal, refuse, wordsOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 
 export interface EventsSettings {
@@ -15,28 +15,28 @@ export interface EventsSettings {
   readonly key?: string;
 }
 
-export interface EventsListener {
+export function listenerOf({ address, port, certificate }: EventsSettings): {
   readonly protocol: 'events';
   readonly address: string;
   readonly port: number;
-  readonly tls?: { readonly certificate: Uint8Array; readonly key: Uint8Array };
+  readonly https: boolean;
+} {
+  return { protocol: 'events', address, port, https: certificate !== undefined };
 }
 
-/**
- * The listener, with its files as they are now; none where none is wanted. A certificate that cannot be used is logged and
- * leaves this listener out: people must not lose their sessions for it.
- */
-export async function eventsListener(settings: EventsSettings | undefined, log: Log): Promise<EventsListener[]> {
-  if (settings === undefined) return [];
-  const { address, port, certificate, key } = settings;
-  const at = { protocol: 'events', address, port } as const;
-  if (certificate === undefined || key === undefined) return [at];
+/** The files as they are now, for they are renewed. Refused with `keeper.certificate-unusable`, and logged. */
+export async function certificateOf(
+  settings: EventsSettings | undefined,
+  log: Log,
+): Promise<{ readonly certificate: Uint8Array; readonly key: Uint8Array } | Refusal<'keeper.certificate-unusable'>> {
+  const { certificate, key } = settings ?? {};
+  if (certificate === undefined || key === undefined) return refuse('keeper.certificate-unusable', 'there is none');
   try {
-    const tls = { certificate: await readFile(certificate), key: await readFile(key) };
-    createSecureContext({ cert: tls.certificate, key: tls.key });
-    return [{ ...at, tls }];
+    const files = { certificate: await readFile(certificate), key: await readFile(key) };
+    createSecureContext({ cert: files.certificate, key: files.key });
+    return files;
   } catch (error) {
-    log.error({ certificate, key }, `no events are taken, the certificate cannot be used: ${wordsOf(error)}`);
-    return [];
+    log.error({ certificate, key }, `the certificate for events cannot be used: ${wordsOf(error)}`);
+    return refuse('keeper.certificate-unusable', wordsOf(error));
   }
 }

@@ -13,7 +13,7 @@ import { type Factor, type Identity, beginLogin, knowsKey, type Login, submitFac
 import { type Answers, answerer, type GateQuestions, Line, questions } from '../link/link.ts';
 import { hostKeysOf } from '../estate/estate.ts';
 import type { Signer } from '../protocol/ssh/types.ts';
-import { type EventsSettings, eventsListener } from './events-listener.ts';
+import { certificateOf, type EventsSettings, listenerOf } from './events-listener.ts';
 import { type ConnectedGate, Handles } from './gates.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import type { Rooms } from './rooms.ts';
@@ -108,7 +108,10 @@ function answersFor(
       return {
         gate: id,
         spool: rooms.spool,
-        listeners: [{ protocol: 'ssh', ...options.ssh }, ...(await eventsListener(options.events, rooms.log))],
+        listeners: [
+          { protocol: 'ssh', ...options.ssh },
+          ...(options.events === undefined ? [] : [listenerOf(options.events)]),
+        ],
         hostKeys: options.hostKeys.map(({ publicKey, algorithms }) => ({ publicKey, algorithms: [...algorithms] })),
         unknown,
       };
@@ -200,6 +203,10 @@ function answersFor(
     'session.event': async ({ session, event }) => {
       await live.of(asking(), session).event(event);
       return null;
+    },
+    'event.certificate': async () => {
+      asking();
+      return await certificateOf(options.events, rooms.log);
     },
     'event.post': async (message) => rooms.rotation.events.judge({ ...message, gate: asking() }),
     'session.end': async ({ session, outcome, detail, bytesIn, bytesOut }, signal) => {

@@ -18,13 +18,8 @@ const Pem = Bytes(64 * 1024);
 
 const Listener = Type.Union([
   Type.Object({ protocol: Type.Literal('ssh'), address: Text, port: Port }),
-  /** Signed events over http; over https with a certificate. */
-  Type.Object({
-    protocol: Type.Literal('events'),
-    address: Text,
-    port: Port,
-    tls: Type.Optional(Type.Object({ certificate: Pem, key: Pem })),
-  }),
+  /** Signed events over https, or over http where there is no certificate. */
+  Type.Object({ protocol: Type.Literal('events'), address: Text, port: Port, https: Type.Boolean() }),
 ]);
 
 /** The longest body of an event. */
@@ -168,6 +163,8 @@ export const questions = {
     }),
     Nothing,
   ),
+  /** The certificate for events as its files are now, with its key: TLS needs it where the bytes arrive. */
+  'event.certificate': question(Type.Null(), Type.Object({ certificate: Pem, key: Pem })),
   /**
    * A message to `POST /events/SOURCE`, as it came; the keeper judges it. Whoever has not signed it properly is told
    * `unauthorized`, whatever is wrong.

@@ -1,7 +1,8 @@
 /** The listener for events: what strangers may send, for how long, and what they are told. The keeper is a function here. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type Server } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,14 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silent } from '../../src/base/log.ts';
-import { type EventLimits, eventServer, type EventsOptions, usualEventLimits } from '../../src/gate/events.ts';
+import {
+  type Certificate,
+  type EventLimits,
+  eventServer,
+  type EventsOptions,
+  renewCertificate,
+  usualEventLimits,
+} from '../../src/gate/events.ts';
 import { LinkError } from '../../src/link/errors.ts';
 import { makeCertificates } from '../lab/certificates.ts';
 
@@ -18,6 +26,7 @@ type Message = Parameters<EventsOptions['post']>[0];
 interface Listener extends AsyncDisposable {
   readonly port: number;
   readonly asked: Message[];
+  readonly server: Server;
 }
 
 const limits = { ...usualEventLimits, refusalMs: 0 };
@@ -40,6 +49,7 @@ async function listen(options: Partial<EventsOptions> = {}): Promise<Listener> {
   return {
     port: (server.address() as AddressInfo).port,
     asked,
+    server,
     [Symbol.asyncDispose]: async () => {
       over.abort(new Error('the test is over'));
       server.closeAllConnections();
@@ -286,6 +296,24 @@ test('with a certificate it speaks TLS 1.2 or later, and nothing in clear', asyn
   const [refused] = (await once(old, 'error')) as [Error];
   expect(refused).toBeInstanceOf(Error);
   expect(listener.asked).toHaveLength(1);
+});
+
+test('a certificate that was renewed is the one that newcomers see', async () => {
+  await using folder = await mkdtempDisposable(`${tmpdir()}/events-`);
+  const pair = async (): Promise<Certificate & { readonly ca: Buffer }> => {
+    const files = await makeCertificates(folder.path, { dns: [], ip: ['127.0.0.1'] });
+    const [certificate, key, ca] = [files.certificateFile, files.keyFile, files.caFile].map((file) =>
+      readFileSync(file),
+    );
+    if (certificate === undefined || key === undefined || ca === undefined) throw new Error('no certificate');
+    return { certificate, key, ca };
+  };
+  const [first, second] = [await pair(), await pair()];
+  await using listener = await listen({ tls: first });
+  expect((await ask(listener.port, { ca: first.ca })).status).toBe(202);
+  renewCertificate(listener.server, second);
+  expect((await ask(listener.port, { ca: second.ca })).status).toBe(202);
+  await expect(ask(listener.port, { ca: first.ca })).rejects.toThrow();
 });
 
 function untilAborted(signal: AbortSignal): Promise<never> {
