@@ -17,7 +17,10 @@ import { ScriptedTarget, yes } from './target.ts';
 const gate = newId<GateId>();
 const address = '192.0.2.7';
 let later = 0;
-const clock = { now: () => Date.now() + later, sleep: systemClock.sleep };
+const clock = {
+  now: () => Date.now() + later,
+  sleep: (ms: number, signal: AbortSignal) => systemClock.sleep(ms, signal),
+};
 let room: RotationRoom;
 let secret: string;
 
