@@ -9,6 +9,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
 import { codeOf, defineErrors, SallyportError, wordsOf } from './base/errors.ts';
+import { isZone } from './base/zones.ts';
 
 export const configErrors = defineErrors({
   'config.unreadable': {
@@ -87,6 +88,9 @@ const Settings = Type.Object(
         overall: Type.Integer({ minimum: 1, maximum: 256 }),
         /** A current credential is tried at its target so often; 0 never. */
         heartbeatHours: Type.Integer({ minimum: 0, maximum: 8784 }),
+        /** Once a day all accounts are looked at for conflicts: the time on the wall clock of a zone, or `never`. */
+        discoverAt: Type.String({ pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|never)$' }),
+        discoverZone: Type.String({ minLength: 1, maxLength: 64 }),
       },
       { additionalProperties: false },
     ),
@@ -161,13 +165,24 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
   if (Value.Check(Settings, settings)) {
     mustNotBeInClear(settings.events);
+    const { discoverZone } = settings.rotation;
+    if (!isZone(discoverZone))
+      throw new ConfigError('config.invalid', `rotation.discoverZone: there is no time zone ${discoverZone}`);
     return settings;
   }
   const wrong = Value.Errors(Settings, settings)[0];
   throw new ConfigError('config.invalid', `${nameOf(wrong)} ${wrong?.message ?? ''}`.trim());
 }
 
-const usualRotation = { automaticResolution: true, batchLimit: 50, perTarget: 2, overall: 8, heartbeatHours: 24 };
+const usualRotation = {
+  automaticResolution: true,
+  batchLimit: 50,
+  perTarget: 2,
+  overall: 8,
+  heartbeatHours: 24,
+  discoverAt: '03:00',
+  discoverZone: 'UTC',
+};
 
 /** A group of settings of the file. */
 function section(file: Record<string, unknown>, name: string): object {

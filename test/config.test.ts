@@ -115,6 +115,15 @@ describe('a listen address', () => {
   );
 });
 
+test('the nightly look for conflicts has a time and a zone that exists, or never comes', () => {
+  expect(readConfig({}, {}).rotation).toMatchObject({ discoverAt: '03:00', discoverZone: 'UTC' });
+  const given = file('rotation: { discoverAt: never, discoverZone: Europe/Paris }');
+  expect(readConfig({ config: given }, {}).rotation).toMatchObject({ discoverAt: 'never', perTarget: 2 });
+  const wrong = thrown(() => readConfig({ config: file('rotation: { discoverZone: Europe/Nowhere }') }, {}));
+  expect(wrong).toMatchObject({ code: 'config.invalid' });
+  expect(String(wrong)).toContain('rotation.discoverZone: there is no time zone Europe/Nowhere');
+});
+
 describe('where events come in', () => {
   const events = (text: string): unknown => thrown(() => readConfig({ config: file(`events: ${text}`) }, {}).events);
 
@@ -176,6 +185,9 @@ describe('a wrong setting is named', () => {
     ["ssh: { address: '' }", 'ssh.address'],
     ['ssh: { prot: 22 }', 'ssh.prot'],
     ['gate: 2', 'gate'],
+    ['rotation: { discoverAt: "24:00" }', 'rotation.discoverAt'],
+    ['rotation: { discoverAt: 3 }', 'rotation.discoverAt'],
+    ['rotation: { discoverZone: 1 }', 'rotation.discoverZone'],
     ['events: 8443', 'events'],
     ['events: { address: 127.0.0.1 }', 'events'],
     ['events: { port: 65536 }', 'events.port'],

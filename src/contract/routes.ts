@@ -11,6 +11,7 @@ import {
   Conflict,
   Connector,
   Decided,
+  Discovery,
   Due,
   EventSource,
   HostKey,
@@ -258,18 +259,14 @@ export const routes = {
   ),
   /** One account, no checks, on this machine only. */
   'conflict.blank': local(change('conflict.decide', byAccount, Decided)),
-  'conflict.discover': change(
-    'rotation.run',
-    nothing,
-    Type.Object({ at: Text, accounts: Type.Integer(), found: Type.Integer() }),
-  ),
+  'conflict.discover': change('rotation.run', nothing, Discovery),
   'conflict.report': view(
     'rotation.view',
     Type.Object(
       { account: Type.Optional(Text), limit: Type.Integer({ minimum: 1, maximum: 100_000 }) },
       { additionalProperties: false },
     ),
-    Type.Object({ rows: Type.Array(VerificationRow) }),
+    Type.Object({ rows: Type.Array(VerificationRow), lastDiscovery: Type.Optional(Discovery) }),
   ),
   'rotation.history': view(
     'rotation.view',

@@ -143,6 +143,9 @@ export const Decided = Type.Object({
   words: Text,
 });
 
+/** When all accounts were looked at for conflicts, and what was found. */
+export const Discovery = Type.Object({ at: When, accounts: Type.Integer(), found: Type.Integer() });
+
 /** One row of what resolutions did to single values, in the columns of the field. */
 export const VerificationRow = Type.Object({
   at: When,

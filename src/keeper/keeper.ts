@@ -110,7 +110,9 @@ async function keep(
     { db, url: appUrl, vault, log, clock, server, sealedElsewhere },
     signal,
   );
-  const { heartbeatHours, ...rules } = config.rotation;
+  const { heartbeatHours, discoverAt, discoverZone, ...rules } = config.rotation;
+  const [hour, minute] = discoverAt.split(':');
+  const discovery = discoverAt === 'never' ? null : { cron: `${minute} ${hour} * * *`, zone: discoverZone };
   await using rotation = await openRotation(
     {
       db,
@@ -119,7 +121,7 @@ async function keep(
       log,
       clock,
       timing: timingFor(config.connectorSeconds),
-      rules: { ...rules, heartbeatMs: heartbeatHours * 3_600_000 },
+      rules: { ...rules, heartbeatMs: heartbeatHours * 3_600_000, discovery },
       plugins: config.plugins,
     },
     signal,
