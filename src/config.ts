@@ -9,6 +9,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
 import { codeOf, defineErrors, SallyportError, wordsOf } from './base/errors.ts';
+import { isZone } from './base/zones.ts';
 
 export const configErrors = defineErrors({
   'config.unreadable': {
@@ -18,6 +19,11 @@ export const configErrors = defineErrors({
   'config.invalid': {
     meaning: 'the configuration has a value that cannot be used',
     remedy: 'correct the named setting; docs/configuration.md lists them all',
+  },
+  'config.events-in-clear': {
+    meaning: 'events would come over a network in clear',
+    remedy:
+      'give `events.certificate` and `events.key`, or listen on 127.0.0.1 or ::1 behind a proxy of yours that speaks https',
   },
 });
 
@@ -50,6 +56,19 @@ const Settings = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    /** Where signed events come in: https with a certificate, and without one only on this machine. */
+    events: Type.Optional(
+      Type.Object(
+        {
+          address: Type.String({ minLength: 1 }),
+          port: Type.Integer({ minimum: 0, maximum: 65535 }),
+          /** Files in PEM: the chain, and its key. */
+          certificate: Type.Optional(Type.String({ minLength: 1 })),
+          key: Type.Optional(Type.String({ minLength: 1 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     /** Gate processes; each takes its share of the connections. */
     gates: Type.Integer({ minimum: 1, maximum: 256 }),
     /** Seconds that running sessions get to end by themselves when Sallyport is stopped. */
@@ -69,6 +88,9 @@ const Settings = Type.Object(
         overall: Type.Integer({ minimum: 1, maximum: 256 }),
         /** A current credential is tried at its target so often; 0 never. */
         heartbeatHours: Type.Integer({ minimum: 0, maximum: 8784 }),
+        /** Once a day all accounts are looked at for conflicts: the time on the wall clock of a zone, or `never`. */
+        discoverAt: Type.String({ pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|never)$' }),
+        discoverZone: Type.String({ minLength: 1, maxLength: 64 }),
       },
       { additionalProperties: false },
     ),
@@ -137,14 +159,30 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const node = nodeOf(flags.nodeListen ?? env['SALLYPORT_NODE_LISTEN'], env['SALLYPORT_NODE_HOST'], file['node']);
   if (node === undefined) delete settings['node'];
   else settings['node'] = node;
+  const events = eventsOf(file);
+  if (events !== undefined) settings['events'] = events;
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
   if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
-  if (Value.Check(Settings, settings)) return settings;
+  if (Value.Check(Settings, settings)) {
+    mustNotBeInClear(settings.events);
+    const { discoverZone } = settings.rotation;
+    if (!isZone(discoverZone))
+      throw new ConfigError('config.invalid', `rotation.discoverZone: there is no time zone ${discoverZone}`);
+    return settings;
+  }
   const wrong = Value.Errors(Settings, settings)[0];
   throw new ConfigError('config.invalid', `${nameOf(wrong)} ${wrong?.message ?? ''}`.trim());
 }
 
-const usualRotation = { automaticResolution: true, batchLimit: 50, perTarget: 2, overall: 8, heartbeatHours: 24 };
+const usualRotation = {
+  automaticResolution: true,
+  batchLimit: 50,
+  perTarget: 2,
+  overall: 8,
+  heartbeatHours: 24,
+  discoverAt: '03:00',
+  discoverZone: 'UTC',
+};
 
 /** A group of settings of the file. */
 function section(file: Record<string, unknown>, name: string): object {
@@ -161,6 +199,28 @@ function nodeOf(listen: string | undefined, host: string | undefined, file: unkn
   const at = { ...file, ...(listen === undefined ? {} : parseListen(listen)), ...(host === undefined ? {} : { host }) };
   const { address } = at as { address?: unknown };
   return { host: address, ...at };
+}
+
+/** Undefined where nobody is to send events. Paths are taken from where the command was started. */
+function eventsOf(file: Record<string, unknown>): object | undefined {
+  if (file['events'] === undefined) return undefined;
+  const at = { address: '127.0.0.1', ...section(file, 'events') };
+  const paths = Object.entries(at).map(([name, value]) =>
+    (name === 'certificate' || name === 'key') && typeof value === 'string' && value !== ''
+      ? [name, resolve(value)]
+      : [name, value],
+  );
+  return Object.fromEntries(paths) as object;
+}
+
+/** Names are no loopback addresses, whatever they mean today. */
+function mustNotBeInClear(events: Config['events']): void {
+  if (events === undefined) return;
+  const { address, certificate, key } = events;
+  if ((certificate === undefined) !== (key === undefined))
+    throw new ConfigError('config.invalid', `events.${key === undefined ? 'key' : 'certificate'} is missing`);
+  if (certificate === undefined && !/^(?:127(?:\.\d{1,3}){3}|::1)$/.test(address))
+    throw new ConfigError('config.events-in-clear', `events.address ${address}`);
 }
 
 /** The setting that is wrong: of one that does not exist, its own name and not that of what it stands in. */

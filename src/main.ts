@@ -52,6 +52,9 @@ function announce(config: Config, running: Running): void {
   const at = running.ssh[0];
   say(`Sallyport ${version} is up.`);
   say(`  ssh        ${running.ssh.map((one) => `${one.address}:${one.port}`).join(', ')}`);
+  const scheme = config.events?.certificate === undefined ? 'http' : 'https';
+  for (const { address, port } of running.events)
+    say(`  events     ${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}/events/`);
   say(`  data       ${config.data}`);
   say(`  root key   ${config.rootKey}`);
   if (running.enrolment !== undefined) {

@@ -115,6 +115,53 @@ describe('a listen address', () => {
   );
 });
 
+test('the nightly look for conflicts has a time and a zone that exists, or never comes', () => {
+  expect(readConfig({}, {}).rotation).toMatchObject({ discoverAt: '03:00', discoverZone: 'UTC' });
+  const given = file('rotation: { discoverAt: never, discoverZone: Europe/Paris }');
+  expect(readConfig({ config: given }, {}).rotation).toMatchObject({ discoverAt: 'never', perTarget: 2 });
+  const wrong = thrown(() => readConfig({ config: file('rotation: { discoverZone: Europe/Nowhere }') }, {}));
+  expect(wrong).toMatchObject({ code: 'config.invalid' });
+  expect(String(wrong)).toContain('rotation.discoverZone: there is no time zone Europe/Nowhere');
+});
+
+describe('where events come in', () => {
+  const events = (text: string): unknown => thrown(() => readConfig({ config: file(`events: ${text}`) }, {}).events);
+
+  test('is nowhere unless told, and on this machine unless told where', () => {
+    expect(readConfig({}, {}).events).toBeUndefined();
+    expect(events('{ port: 8080 }')).toEqual({ address: '127.0.0.1', port: 8080 });
+    expect(events('{ address: "::1", port: 0 }')).toEqual({ address: '::1', port: 0 });
+    expect(events('{ address: 127.1.2.3, port: 0 }')).toEqual({ address: '127.1.2.3', port: 0 });
+  });
+
+  test('is anywhere with a certificate and its key', () => {
+    expect(events('{ address: 0.0.0.0, port: 443, certificate: /c.pem, key: k.pem }')).toEqual({
+      address: '0.0.0.0',
+      port: 443,
+      certificate: '/c.pem',
+      key: resolve('k.pem'),
+    });
+  });
+
+  test.each(['0.0.0.0', '::', '192.0.2.1', 'localhost', 'gate.example', '127.0.0.1.example', '::ffff:127.0.0.1'])(
+    'is not %s without one',
+    (address) => {
+      expect(events(`{ address: "${address}", port: 80 }`)).toMatchObject({
+        code: 'config.events-in-clear',
+        message: expect.stringContaining(address) as string,
+      });
+    },
+  );
+
+  test.each([
+    ['key', '{ address: 0.0.0.0, port: 443, certificate: /c.pem }'],
+    ['certificate', '{ port: 443, key: /k.pem }'],
+  ])('needs the %s as well', (missing, text) => {
+    expect(events(text)).toMatchObject({ code: 'config.invalid' });
+    expect(String(events(text))).toContain(`events.${missing} is missing`);
+  });
+});
+
 describe('a wrong setting is named', () => {
   test.each<[string, string]>([
     ['gates: 0', 'gates'],
@@ -138,6 +185,14 @@ describe('a wrong setting is named', () => {
     ["ssh: { address: '' }", 'ssh.address'],
     ['ssh: { prot: 22 }', 'ssh.prot'],
     ['gate: 2', 'gate'],
+    ['rotation: { discoverAt: "24:00" }', 'rotation.discoverAt'],
+    ['rotation: { discoverAt: 3 }', 'rotation.discoverAt'],
+    ['rotation: { discoverZone: 1 }', 'rotation.discoverZone'],
+    ['events: 8443', 'events'],
+    ['events: { address: 127.0.0.1 }', 'events'],
+    ['events: { port: 65536 }', 'events.port'],
+    ["events: { port: 1, key: '' }", 'events.key'],
+    ['events: { port: 1, host: x }', 'events.host'],
   ])('%s', (text, name) => {
     const error = thrown(() => readConfig({ config: file(text) }, {}));
     expect(error).toMatchObject({ code: 'config.invalid' });

@@ -183,6 +183,29 @@ export const catalogue = {
   'rotation.wished': event<{ readonly trigger: string; readonly reason: string }>(
     'A change of a credential was asked for by an event or a list; it is made as soon as it can be.',
   ),
+  'rotation.event-source.created': event<Change>(
+    'An event source was made: who has its key may ask for changes of credentials.',
+  ),
+  'rotation.event-source.removed': event<Named>(
+    'An event source was removed; nothing that it signs is taken any more.',
+  ),
+  'rotation.event.accepted': event<{
+    readonly message: string;
+    readonly reason: string;
+    readonly target?: string;
+    readonly account?: string;
+    /** How many accounts it reached; none is no fault. */
+    readonly accounts: number;
+  }>('A signed event was taken, and a change asked for of every account that it names within the reach of its source.'),
+  'rotation.event.invalid': event<{ readonly message: string; readonly reason: string }>(
+    'An event was signed, and its body was none; nothing came of it.',
+  ),
+  'rotation.event.refused': event<{
+    readonly source: string;
+    readonly reason: 'unknown-source' | 'unsigned' | 'signature' | 'stale' | 'replayed';
+  }>(
+    'An event was refused: its source is unknown, its signature does not hold, it is too old, or it was taken before.',
+  ),
   'rotation.confirmed': event<{ readonly connector: string; readonly milliseconds?: number }>(
     'A randomization was confirmed by the target.',
   ),

@@ -18,7 +18,9 @@ export type Actor =
   | { readonly kind: 'user'; readonly id: UserId; readonly name: string; readonly address?: string }
   | { readonly kind: 'operator'; readonly name: string; readonly address?: string }
   | { readonly kind: 'system'; readonly part: string }
-  | { readonly kind: 'gate'; readonly id: GateId; readonly address?: string };
+  | { readonly kind: 'gate'; readonly id: GateId; readonly address?: string }
+  /** Whoever has the key of this source and has signed with it. */
+  | { readonly kind: 'event-source'; readonly name: string; readonly address?: string };
 
 /** What an event is about. Every id can be searched for. */
 export interface About {

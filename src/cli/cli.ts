@@ -9,6 +9,7 @@ import { type Caller, caller } from './caller.ts';
 import { auditCommands } from './commands/audit.ts';
 import { conflictCommands } from './commands/conflicts.ts';
 import { estateCommands } from './commands/estate.ts';
+import { eventSourceCommands } from './commands/event-sources.ts';
 import { nodeCommands } from './commands/nodes.ts';
 import { recordingCommands } from './commands/recordings.ts';
 import { rotationCommands } from './commands/rotation.ts';
@@ -68,6 +69,7 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     recordingCommands,
     rotationCommands,
     scheduleCommands,
+    eventSourceCommands,
     conflictCommands,
     nodeCommands,
     auditCommands,

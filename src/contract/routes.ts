@@ -11,7 +11,9 @@ import {
   Conflict,
   Connector,
   Decided,
+  Discovery,
   Due,
+  EventSource,
   HostKey,
   Management,
   Peer,
@@ -224,6 +226,14 @@ export const routes = {
     Type.Object({ schedules: Type.Array(Schedule), management: Type.Array(Management) }),
   ),
   'schedule.due': view('rotation.view', nothing, Type.Object({ accounts: Type.Array(Due) })),
+  'event-source.list': view('rotation.view', nothing, Type.Object({ sources: Type.Array(EventSource) })),
+  /** The answer has what its messages are signed with, which cannot be asked for again. */
+  'event-source.add': change(
+    'estate.change',
+    Type.Object({ name: Text, accounts: Type.Array(Text, { maxItems: 1000 }) }, { additionalProperties: false }),
+    Type.Object({ source: Text, signingKey: Bytes(64) }),
+  ),
+  'event-source.remove': change('estate.change', byName, done),
   'connector.list': view('rotation.view', nothing, Type.Object({ connectors: Type.Array(Connector) })),
   'conflict.list': view(
     'rotation.view',
@@ -249,18 +259,14 @@ export const routes = {
   ),
   /** One account, no checks, on this machine only. */
   'conflict.blank': local(change('conflict.decide', byAccount, Decided)),
-  'conflict.discover': change(
-    'rotation.run',
-    nothing,
-    Type.Object({ at: Text, accounts: Type.Integer(), found: Type.Integer() }),
-  ),
+  'conflict.discover': change('rotation.run', nothing, Discovery),
   'conflict.report': view(
     'rotation.view',
     Type.Object(
       { account: Type.Optional(Text), limit: Type.Integer({ minimum: 1, maximum: 100_000 }) },
       { additionalProperties: false },
     ),
-    Type.Object({ rows: Type.Array(VerificationRow) }),
+    Type.Object({ rows: Type.Array(VerificationRow), lastDiscovery: Type.Optional(Discovery) }),
   ),
   'rotation.history': view(
     'rotation.view',

@@ -143,6 +143,9 @@ export const Decided = Type.Object({
   words: Text,
 });
 
+/** When all accounts were looked at for conflicts, and what was found. */
+export const Discovery = Type.Object({ at: When, accounts: Type.Integer(), found: Type.Integer() });
+
 /** One row of what resolutions did to single values, in the columns of the field. */
 export const VerificationRow = Type.Object({
   at: When,
@@ -178,6 +181,15 @@ export const Management = Type.Object({
   managingNode: Type.Optional(Text),
   localFallback: Type.Boolean(),
   automaticResolution: Type.Boolean(),
+});
+
+/** Who may ask for changes by a signed event. */
+export const EventSource = Type.Object({
+  source: Text,
+  accounts: Type.Array(Text),
+  madeBy: Text,
+  madeAt: When,
+  lastUsedAt: Type.Optional(When),
 });
 
 /** What is planned for one account. */

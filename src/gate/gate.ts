@@ -8,12 +8,13 @@ import type { Readable } from 'node:stream';
 import { fromHex } from '../base/bytes.ts';
 import { systemClock } from '../base/clock.ts';
 import { isRefusal, wordsOf } from '../base/errors.ts';
-import { type LogLevel, openLog } from '../base/log.ts';
+import { type Log, type LogLevel, openLog } from '../base/log.ts';
 import type { Keeper } from '../link/link.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { type Place, proxySsh } from '../proxy/proxy.ts';
 import { GateError } from './errors.ts';
-import { keepLine, type Welcome } from './keeper-line.ts';
+import { eventServer, renewCertificate } from './events.ts';
+import { keepLine, type KeeperLine, type Welcome } from './keeper-line.ts';
 import { openRegister } from './register.ts';
 import { openStrangers, strangerLimits, type Strangers } from './strangers.ts';
 
@@ -27,6 +28,8 @@ interface Greeting {
 
 /** Without a supervisor nobody starts the keeper or a gate again: what runs gets this long to finish. */
 const aloneMs = 5000;
+/** How often the certificate for events is read again. */
+const renewalMs = 3_600_000;
 
 /** Runs until SIGTERM, the end of `input` (the supervisor is gone), or a drain that has come to its end. */
 export async function runGate(input: Readable, say: (line: object) => void): Promise<void> {
@@ -72,20 +75,32 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
       register: (one) => register.add(one),
     };
     const strangers = openStrangers(strangerLimits);
-    for (const { address, port } of welcome.listeners) {
-      const accept = (socket: Socket): void => {
-        if (!line.connected) return void socket.destroy();
-        void take(socket, place, shutdown.signal, strangers);
-      };
-      servers.push(await listenOn(address, port, accept));
+    const accept = (socket: Socket): void => {
+      if (!line.connected) return void socket.destroy();
+      void take(socket, place, shutdown.signal, strangers);
+    };
+    const listening: Listening[] = [];
+    for (const listener of welcome.listeners) {
+      const server =
+        listener.protocol === 'ssh'
+          ? createServer(sshSockets, accept)
+          : await eventsOf(listener.https, line, log, shutdown.signal);
+      if (server === undefined) continue;
+      servers.push(server);
+      listening.push({ protocol: listener.protocol, ...(await listenOn(server, listener)) });
     }
-    say({ listening: servers.map((server) => where(server)) });
-    log.info({ listening: servers.map((server) => where(server)) }, 'the gate is open');
+    say({ listening });
+    log.info({ listening }, 'the gate is open');
 
     // -- Until someone wants it to end: take nothing new, let what runs finish, then end it -------------------------
     const until = await draining.promise;
-    for (const server of servers) server.close();
-    await Promise.race([register.empty(), systemClock.sleep(Math.max(0, until - Date.now()), stop.signal)]);
+    const answered = servers.map((server, at) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Connections that have not logged in are not waited for; an event that is being judged is.
+      return listening[at]?.protocol === 'events' ? closed : undefined;
+    });
+    const finished = Promise.all([register.empty(), ...answered]);
+    await Promise.race([finished, systemClock.sleep(Math.max(0, until - Date.now()), stop.signal)]);
     shutdown.abort(new ProxyError('proxy.shutdown'));
     await Promise.race([register.empty(), systemClock.sleep(5000, stop.signal)]);
   } catch (error) {
@@ -131,17 +146,46 @@ function hostKeysOf(welcome: Welcome, keeper: Keeper): Place['hostKeys'] {
   }));
 }
 
-function listenOn(address: string, port: number, accept: (socket: Socket) => void): Promise<Server> {
-  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept);
+const sshSockets = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
+
+interface Listening {
+  readonly protocol: Welcome['listeners'][number]['protocol'];
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * The server for events, with a certificate that is asked for again every hour, because such are renewed. Undefined if there
+ * is none that can be used: people must not lose their sessions for it, and the keeper's log says why.
+ */
+async function eventsOf(https: boolean, line: KeeperLine, log: Log, signal: AbortSignal): Promise<Server | undefined> {
+  const options = { post: line.keeper['event.post'], connected: () => line.connected, clock: systemClock, log };
+  if (!https) return eventServer(options, signal);
+  const ask = (): ReturnType<Keeper['event.certificate']> => line.keeper['event.certificate'](null, signal);
+  const tls = await ask();
+  if (isRefusal(tls)) return undefined;
+  const server = eventServer({ ...options, tls }, signal);
+  const renewing = setInterval(() => {
+    ask().then(
+      (renewed) => (isRefusal(renewed) ? undefined : renewCertificate(server, renewed)),
+      (error: unknown) => log.warn({ reason: wordsOf(error) }, 'the certificate for events could not be asked for'),
+    );
+  }, renewalMs);
+  signal.addEventListener('abort', () => clearInterval(renewing));
+  return server;
+}
+
+function listenOn(
+  server: Server,
+  { address, port }: { readonly address: string; readonly port: number },
+): Promise<Omit<Listening, 'protocol'>> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) =>
       reject(new GateError('gate.cannot-listen', `${address}:${port}: ${wordsOf(error)}`, { cause: error })),
     );
-    server.listen({ host: address, port, reusePort: port !== 0 }, () => resolve(server));
+    server.listen({ host: address, port, reusePort: port !== 0 }, () => {
+      const at = server.address();
+      resolve(typeof at === 'object' && at !== null ? { address: at.address, port: at.port } : { address, port });
+    });
   });
-}
-
-function where(server: Server): { address: string; port: number } {
-  const at = server.address();
-  return typeof at === 'object' && at !== null ? { address: at.address, port: at.port } : { address: '', port: 0 };
 }

@@ -12,6 +12,7 @@ import { operator, type Rooms } from './rooms.ts';
 import { auditAnswers } from './routes/audit.ts';
 import { conflictAnswers } from './routes/conflicts.ts';
 import { estateAnswers } from './routes/estate.ts';
+import { eventSourceAnswers } from './routes/event-sources.ts';
 import { nodeAnswers } from './routes/nodes.ts';
 import { peopleAnswers } from './routes/people.ts';
 import { recordingAnswers } from './routes/recordings.ts';
@@ -34,6 +35,7 @@ export async function serveOperators(
     ...rotationAnswers(rooms, operator),
     ...conflictAnswers(rooms, operator),
     ...scheduleAnswers(rooms),
+    ...eventSourceAnswers(rooms, operator),
     ...nodeAnswers(rooms, operator),
     ...recordingAnswers(rooms, operator),
     ...sessionAnswers(rooms, live, operator),

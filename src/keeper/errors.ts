@@ -29,6 +29,10 @@ export const keeperErrors = defineErrors({
     meaning: 'somebody is there already, so the first code is no longer valid',
     remedy: 'ask an administrator for a code of your own (`sallyport user code NAME`)',
   },
+  'keeper.certificate-unusable': {
+    meaning: 'the certificate for events cannot be used',
+    remedy: 'let `events.certificate` and `events.key` name PEM files that belong together and can be read here',
+  },
   'keeper.estate-invalid': {
     meaning: 'the estate file cannot be used',
     remedy: 'correct the named line; docs/estate.md shows every key',

@@ -20,7 +20,7 @@ import { type Db, listen, migrate, openDatabase } from '../db/db.ts';
 import type { PeerPlace } from '../db/embedded.ts';
 import { type JobQueue, openJobs } from '../db/jobs.ts';
 import { accessChanged, ensureEnrolment, users } from '../identity/identity.ts';
-import { openMembership, openRotation, type OwnServer, timingFor } from '../rotation/rotation.ts';
+import { eventSources, openMembership, openRotation, type OwnServer, timingFor } from '../rotation/rotation.ts';
 import { createRootKey, openVault } from '../vault/vault.ts';
 import { serveOperators } from './contract-server.ts';
 import { type Gates, type GateToken, openGates } from './gates.ts';
@@ -104,12 +104,15 @@ async function keep(
   const anchorFile = join(folders.anchors, 'audit.anchors');
   // First, so that a database that was set back changes nothing.
   const server = ownServer(config, adminUrl, peers);
-  const sealedElsewhere = async (): Promise<boolean> => (await users(db)).some((user) => user.factors.includes('totp'));
+  const sealedElsewhere = async (): Promise<boolean> =>
+    (await users(db)).some((user) => user.factors.includes('totp')) || (await eventSources(db)).length > 0;
   await using membership = await openMembership(
     { db, url: appUrl, vault, log, clock, server, sealedElsewhere },
     signal,
   );
-  const { heartbeatHours, ...rules } = config.rotation;
+  const { heartbeatHours, discoverAt, discoverZone, ...rules } = config.rotation;
+  const [hour, minute] = discoverAt.split(':');
+  const discovery = discoverAt === 'never' ? null : { cron: `${minute} ${hour} * * *`, zone: discoverZone };
   await using rotation = await openRotation(
     {
       db,
@@ -118,7 +121,7 @@ async function keep(
       log,
       clock,
       timing: timingFor(config.connectorSeconds),
-      rules: { ...rules, heartbeatMs: heartbeatHours * 3_600_000 },
+      rules: { ...rules, heartbeatMs: heartbeatHours * 3_600_000, discovery },
       plugins: config.plugins,
     },
     signal,
@@ -149,8 +152,8 @@ async function keep(
     await vault.signer('host-ecdsa-256'),
     await vault.signer('host-rsa-3072'),
   ];
-  const listeners = [{ protocol: 'ssh' as const, ...config.ssh }];
-  const link = { socket: folders.linkSocket, gateUid: folders.gateUid, listeners, hostKeys };
+  const { ssh, events } = config;
+  const link = { socket: folders.linkSocket, gateUid: folders.gateUid, ssh, events, hostKeys };
   // First, so that no gate knocks before its token is known.
   void listenToSupervisor(heard, gates, live, rooms, stop);
   await serveGates(rooms, live, link, signal);

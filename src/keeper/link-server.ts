@@ -13,6 +13,7 @@ import { type Factor, type Identity, beginLogin, knowsKey, type Login, submitFac
 import { type Answers, answerer, type GateQuestions, Line, questions } from '../link/link.ts';
 import { hostKeysOf } from '../estate/estate.ts';
 import type { Signer } from '../protocol/ssh/types.ts';
+import { certificateOf, type EventsSettings, listenerOf } from './events-listener.ts';
 import { type ConnectedGate, Handles } from './gates.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import type { Rooms } from './rooms.ts';
@@ -21,7 +22,8 @@ export interface LinkOptions {
   readonly socket: string;
   /** The user that gates run as, who must be able to open the socket. */
   readonly gateUid: number | undefined;
-  readonly listeners: readonly { protocol: 'ssh'; address: string; port: number }[];
+  readonly ssh: { readonly address: string; readonly port: number };
+  readonly events: EventsSettings | undefined;
   readonly hostKeys: readonly Signer[];
 }
 
@@ -106,7 +108,10 @@ function answersFor(
       return {
         gate: id,
         spool: rooms.spool,
-        listeners: [...options.listeners],
+        listeners: [
+          { protocol: 'ssh', ...options.ssh },
+          ...(options.events === undefined ? [] : [listenerOf(options.events)]),
+        ],
         hostKeys: options.hostKeys.map(({ publicKey, algorithms }) => ({ publicKey, algorithms: [...algorithms] })),
         unknown,
       };
@@ -199,6 +204,11 @@ function answersFor(
       await live.of(asking(), session).event(event);
       return null;
     },
+    'event.certificate': async () => {
+      asking();
+      return await certificateOf(options.events, rooms.log);
+    },
+    'event.post': async (message) => rooms.rotation.events.judge({ ...message, gate: asking() }),
     'session.end': async ({ session, outcome, detail, bytesIn, bytesOut }, signal) => {
       await live.end(asking(), session, { outcome, detail: detail ?? '', bytesIn, bytesOut }, signal);
       return null;

@@ -13,11 +13,17 @@ const Factors = Type.Array(Type.Union([Type.Literal('password'), Type.Literal('p
 /** How far a recording has come, as the gate knows it. */
 const Progress = Type.Object({ session: Handle, blocks: Type.Integer({ minimum: 0 }) });
 
-const Listener = Type.Object({
-  protocol: Type.Literal('ssh'),
-  address: Text,
-  port: Type.Integer({ minimum: 0, maximum: 65535 }),
-});
+const Port = Type.Integer({ minimum: 0, maximum: 65535 });
+const Pem = Bytes(64 * 1024);
+
+const Listener = Type.Union([
+  Type.Object({ protocol: Type.Literal('ssh'), address: Text, port: Port }),
+  /** Signed events over https, or over http where there is no certificate. */
+  Type.Object({ protocol: Type.Literal('events'), address: Text, port: Port, https: Type.Boolean() }),
+]);
+
+/** The longest body of an event. */
+export const longestEvent = 16 * 1024;
 
 const Credential = Type.Union([
   Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
@@ -156,6 +162,27 @@ export const questions = {
       ]),
     }),
     Nothing,
+  ),
+  /** The certificate for events as its files are now, with its key: TLS needs it where the bytes arrive. */
+  'event.certificate': question(Type.Null(), Type.Object({ certificate: Pem, key: Pem })),
+  /**
+   * A message to `POST /events/SOURCE`, as it came; the keeper judges it. Whoever has not signed it properly is told
+   * `unauthorized`, whatever is wrong.
+   */
+  'event.post': question(
+    Type.Object({
+      source: Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' }),
+      id: Text,
+      timestamp: Text,
+      signature: Text,
+      body: Bytes(longestEvent),
+      address: Text,
+    }),
+    Type.Union([
+      Type.Object({ kind: Type.Literal('accepted'), accounts: Type.Integer({ minimum: 0 }) }),
+      Type.Object({ kind: Type.Literal('unauthorized') }),
+      Type.Object({ kind: Type.Literal('invalid'), code: Text, words: Text }),
+    ]),
   ),
   /** The session is over and its recording closed; the keeper releases the hold and seals. */
   'session.end': question(

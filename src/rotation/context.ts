@@ -41,6 +41,8 @@ export interface Rules {
   readonly overall: number;
   /** A current value is tried at its target so often, in milliseconds; 0 never. */
   readonly heartbeatMs: number;
+  /** When all accounts are looked at for conflicts: a cron expression on the wall clock of a zone; null never. */
+  readonly discovery: { readonly cron: string; readonly zone: string } | null;
 }
 
 export const usualRules: Rules = {
@@ -49,6 +51,7 @@ export const usualRules: Rules = {
   perTarget: 2,
   overall: 8,
   heartbeatMs: 24 * 3_600_000,
+  discovery: null,
 };
 
 export interface Context {

@@ -137,6 +137,23 @@ export const rotationErrors = defineErrors({
     meaning: 'the management of a policy cannot be as declared',
     remedy: 'declare the policy and the schedule that it names, and each policy once',
   },
+  'rotation.event-source-invalid': {
+    meaning: 'the event source cannot be made like this',
+    remedy:
+      'name it in lower case (letters, digits, `-`), and its accounts by selectors: root@web-01, *@web-01, root@*',
+  },
+  'rotation.event-source-exists': {
+    meaning: 'there is an event source of this name',
+    remedy: 'choose another name, or remove that one first: its key cannot be shown again',
+  },
+  'rotation.event-source-unknown': {
+    meaning: 'there is no event source of this name',
+    remedy: 'list them with `sallyport event-source ls`',
+  },
+  'rotation.event-invalid': {
+    meaning: 'the event is signed, but its body is none',
+    remedy: 'send a JSON object with reason, and target or account, and sign it under a new webhook-id',
+  },
   'rotation.worker-protocol': {
     meaning: 'a connector process broke the rules of its pipe',
     remedy: 'look at the log of the keeper; if it happens again, report it with the version',

@@ -9,6 +9,7 @@ import type { Actor } from '../audit/audit.ts';
 import type { Clock } from '../base/clock.ts';
 import type { AccountId, Sigkey } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
+import type { Secret } from '../base/secret.ts';
 import { newId } from '../base/new-id.ts';
 import { orAborted } from '../base/signals.ts';
 import type { Db } from '../db/db.ts';
@@ -42,6 +43,8 @@ import {
 } from './resolution/show.ts';
 import { verifyAccount } from './resolution/synchrony.ts';
 import { verificationReport, type VerificationRow } from './resolution/verifications.ts';
+import { addEventSource, type EventSource, eventSources, removeEventSource } from './event-sources.ts';
+import { type EventMessage, type EventVerdict, judgeEvent } from './triggers/event.ts';
 import { watch } from './triggers/watch.ts';
 
 export { type Membership, openMembership, type OwnServer } from './nodes/membership.ts';
@@ -59,6 +62,8 @@ export {
 } from './management.ts';
 export { type Fault, faultOfSchedule, type Schedule, usualRetry, usualSkips } from './plan/schedule.ts';
 export { declareSchedules, schedules } from './schedules.ts';
+export { type EventSource, eventSources } from './event-sources.ts';
+export type { EventMessage, EventVerdict } from './triggers/event.ts';
 export type { History, HistoryAttempt, HistoryVersion } from './ledger/history.ts';
 export type { Status } from './plan/facts.ts';
 export type { Conflict } from './plan/fold.ts';
@@ -127,6 +132,7 @@ export interface Rotation extends AsyncDisposable {
     actor: Actor,
   ): Promise<void>;
   readonly conflicts: Conflicts;
+  readonly events: Events;
   /** What will be changed when, and why not yet. */
   agenda(signal: AbortSignal): Promise<readonly AgendaEntry[]>;
   /** Everything known of the account's values, without the values. */
@@ -145,6 +151,16 @@ export interface Rotation extends AsyncDisposable {
   ): Promise<RotationResult | RotationRefusal>;
   /** Looks at every account now (the timer does the same); resolves when nothing is left to do for the moment. */
   settle(): Promise<void>;
+}
+
+/** Changes that others ask for by signed events. */
+export interface Events {
+  sources(): Promise<readonly EventSource[]>;
+  /** The new source's key, which cannot be had again; the caller's to dispose of. */
+  add(source: Pick<EventSource, 'name' | 'reach'>, actor: Actor): Promise<Secret | RotationRefusal>;
+  remove(name: string, actor: Actor): Promise<RotationRefusal | undefined>;
+  /** Takes a message that a gate got, or says no to it; whatever it asks for is a wish from then on. */
+  judge(message: EventMessage): Promise<EventVerdict>;
 }
 
 /** What can be known and done about accounts in conflict. */
@@ -215,6 +231,12 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
       during(verifyAccount(context, account, actor, { heartbeat: false }, AbortSignal.any([over, caller]))),
     wish: (accounts, wish, actor) => during(wishFor(context, accounts, wish, actor)),
     conflicts: conflictsOf(context, during, over),
+    events: {
+      sources: () => eventSources(db),
+      add: (source, actor) => during(addEventSource(context, source, actor)),
+      remove: (name, actor) => during(removeEventSource(db, name, actor)),
+      judge: (message) => during(judgeEvent(context, message)),
+    },
     agenda: (caller) => agendaOf(context, AbortSignal.any([over, caller])),
     history: (account) => historyOf(db, account),
     recordKnown: (account, credential, how, actor, caller) =>

@@ -12,7 +12,12 @@ export const supervisorErrors = defineErrors({
   },
   'supervisor.cannot-listen': {
     meaning: 'the address for clients cannot be listened on',
-    remedy: 'see whether another program has the port, or choose another one with --ssh-listen',
+    remedy:
+      'see whether another program has the port, or choose another one: --ssh-listen for ssh, `events.port` in the configuration for events',
+  },
+  'supervisor.certificate-unusable': {
+    meaning: 'the certificate for events cannot be used',
+    remedy: 'let `events.certificate` and `events.key` name PEM files that belong together and can be read here',
   },
   'supervisor.no-flock': {
     meaning: 'the program flock is missing',

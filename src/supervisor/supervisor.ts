@@ -19,12 +19,20 @@ import { type Child, keepRunning } from './child.ts';
 import { PartError } from './errors.ts';
 import { type Folders, prepareFolders } from './folders.ts';
 import { lockData } from './lock.ts';
+import { certificateMustWork } from './certificate.ts';
 import { portMustBeFree } from './port.ts';
 import { ownProgram, programFor } from './program.ts';
 
+interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** What the parts have said of themselves so far. */
 export interface Running {
-  readonly ssh: readonly { readonly address: string; readonly port: number }[];
+  readonly ssh: readonly Place[];
+  /** Where signed events come in, if anywhere. */
+  readonly events: readonly Place[];
   readonly keeperSocket: string;
   /** The code for the first administrator, as long as there is nobody. */
   readonly enrolment?: string;
@@ -47,6 +55,10 @@ export async function supervise(config: Config, ready: (running: Running) => voi
 
   using lock = await lockData(folders.data, systemClock, log, signal);
   await portMustBeFree(config.ssh);
+  if (config.events !== undefined) {
+    await portMustBeFree(config.events);
+    certificateMustWork(config.events);
+  }
   await using database = await startDatabase(config, folders, log, signal);
   const stopKeeper = new AbortController();
   const stopGates = new AbortController();
@@ -87,7 +99,7 @@ function startParts(
   stopKeeper: AbortSignal,
 ): Parts {
   const gateProgram = programFor(folders.gateUid, folders.program);
-  const listening = new Map<number, { address: string; port: number }[]>();
+  const listening = new Map<number, (Place & { readonly protocol: 'ssh' | 'events' })[]>();
   const tokens = new Map<number, { readonly id: GateId; readonly token: string }>();
   let enrolment: string | undefined;
   let keeperReady = false;
@@ -155,7 +167,7 @@ function startParts(
         said: (line) => {
           heardFailure(line);
           if (line['listening'] === undefined) return;
-          listening.set(index, line['listening'] as { address: string; port: number }[]);
+          listening.set(index, line['listening'] as (Place & { readonly protocol: 'ssh' | 'events' })[]);
           announce();
         },
         exited: () => {
@@ -171,11 +183,18 @@ function startParts(
     ),
   );
 
+  /** Gates share their places; each is named once. */
+  function places(wanted: 'ssh' | 'events'): Place[] {
+    const all = [...listening.values()].flat().filter(({ protocol }) => protocol === wanted);
+    return [...new Map(all.map(({ address, port }) => [`${address}:${port}`, { address, port }])).values()];
+  }
+
   function announce(): void {
     if (announced || !keeperReady || listening.size < config.gates) return;
     announced = true;
     ready({
-      ssh: [...new Map([...listening.values()].flat().map((at) => [`${at.address}:${at.port}`, at])).values()],
+      ssh: places('ssh'),
+      events: places('events'),
       keeperSocket: folders.keeperSocket,
       ...(enrolment === undefined ? {} : { enrolment }),
       pids: { keeper: keeper.pid, gates: gates.map((gate) => gate.pid), database: database.pid() },

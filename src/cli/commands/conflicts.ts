@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Reply } from '../../contract/contract.ts';
 import type { Caller } from '../caller.ts';
 import { CliError, exitCodes } from '../errors.ts';
-import { json, plain, print, printList, printOne, table } from '../output.ts';
+import { json, plain, print, printOne, table } from '../output.ts';
 import { drawTree } from '../tree.ts';
 
 export function conflictCommands(program: Command, with_: () => Caller): void {
@@ -45,7 +45,9 @@ function reading(conflicts: Command, with_: () => Caller): void {
       const most = Number(limit);
       if (!Number.isInteger(most) || most < 1 || most > 100_000) throw new CliError('cli.usage', `--limit ${limit}`);
       const fields = { limit: most, ...(account === undefined ? {} : { account }) };
-      const { rows } = await here.call('conflict.report', fields);
+      const answer = await here.call('conflict.report', fields);
+      if (here.format === 'json') return print(json(answer, 2));
+      const { rows, lastDiscovery: last } = answer;
       const columns = [
         'at',
         'actionreason',
@@ -57,7 +59,9 @@ function reading(conflicts: Command, with_: () => Caller): void {
         'svcid',
         'agentmessage',
       ];
-      printList(rows, columns, here.format, 'nothing was resolved yet');
+      print(rows.length === 0 ? 'nothing was resolved yet' : table(rows, columns));
+      if (last !== undefined)
+        print(`all accounts were last looked at on ${last.at}: ${last.accounts} accounts, ${last.found} in conflict`);
     });
 }
 

@@ -1,6 +1,6 @@
-/** Tables of the rotation room, as kysely sees them. Migrations: `db/migrations/070_rotation.ts`, `071_schedules.ts`. */
+/** Tables of the rotation room, as kysely sees them. Migrations: `db/migrations/070_rotation.ts`, `071_schedules.ts`, `073_event_sources.ts`. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
-import type { AccountId, Id, PolicyId, Sigkey } from '../../base/ids.ts';
+import type { AccountId, EventSourceId, Id, PolicyId, Sigkey } from '../../base/ids.ts';
 
 export interface LedgerNodeTable {
   only: Generated<boolean>;
@@ -194,7 +194,25 @@ export interface RotationWishTable {
   at: Date;
 }
 
+export interface EventSourceTable {
+  id: EventSourceId;
+  name: string;
+  sealed: Uint8Array;
+  reach: string[];
+  made_by: string;
+  made_at: Date;
+  last_used_at: Date | null;
+}
+
+export interface EventTakenTable {
+  source_id: EventSourceId;
+  message: string;
+  expires_at: Date;
+}
+
 export type RotationTables = {
+  event_source: EventSourceTable;
+  event_taken: EventTakenTable;
   rotation_wish: RotationWishTable;
   conflict_discovery: ConflictDiscoveryTable;
   password_verification: PasswordVerificationTable;

@@ -111,7 +111,11 @@ export function conflictAnswers(rooms: Pick<Rooms, 'db' | 'rotation'>, actor: Ac
     'conflict.report': async (fields) => {
       const account = fields.account === undefined ? undefined : await accountOf(db, fields.account);
       const of = { limit: fields.limit, ...(account === undefined ? {} : { account: account.id }) };
-      return { rows: (await conflicts.report(of)).map((row) => ({ ...row, at: row.at.toISOString() })) };
+      const last = await conflicts.lastDiscovery();
+      return {
+        rows: (await conflicts.report(of)).map((row) => ({ ...row, at: row.at.toISOString() })),
+        ...(last === undefined ? {} : { lastDiscovery: { ...last, at: last.at.toISOString() } }),
+      };
     },
   };
 }

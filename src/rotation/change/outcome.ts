@@ -132,6 +132,8 @@ export function actorName(actor: Actor): string {
       return `system/${actor.part}`;
     case 'gate':
       return `gate/${actor.id}`;
+    case 'event-source':
+      return `event-source/${actor.name}`;
     default:
       return actor satisfies never;
   }

@@ -25,17 +25,26 @@ export async function wishFor(
   wish: { readonly trigger: Wish['trigger']; readonly reason: string },
   actor: Actor,
 ): Promise<void> {
-  const at = new Date(context.clock.now());
-  await commit(context, 'wish', async (tx) => {
-    for (const account of accounts) {
-      await tx
-        .insertInto('rotation_wish')
-        .values({ account_id: account, ...wish, at })
-        .execute();
-      await record(tx, actor, { type: 'rotation.wished', about: { account }, details: wish });
-      await announceLook(tx, account);
-    }
-  });
+  const now = context.clock.now();
+  await commit(context, 'wish', (tx) => keepWishes(tx, accounts, wish, actor, now));
+}
+
+/** The same as a part of the caller's transaction. */
+export async function keepWishes(
+  tx: Tx,
+  accounts: readonly AccountId[],
+  wish: { readonly trigger: Wish['trigger']; readonly reason: string },
+  actor: Actor,
+  now: number,
+): Promise<void> {
+  for (const account of accounts) {
+    await tx
+      .insertInto('rotation_wish')
+      .values({ account_id: account, ...wish, at: new Date(now) })
+      .execute();
+    await record(tx, actor, { type: 'rotation.wished', about: { account }, details: wish });
+    await announceLook(tx, account);
+  }
 }
 
 /** Wishes that are younger than the current value. */

@@ -2,9 +2,11 @@
  * Conflicts as people see them: which accounts, why they were not resolved by themselves, and the whole tree of one
  * account. Never a value.
  */
+import { sql } from 'kysely';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { record, type Actor } from '../../audit/audit.ts';
+import type { Db, Tx } from '../../db/db.ts';
 import { type Account, accountById, accountsOf, policyById } from '../../vault/vault.ts';
 import { subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
@@ -174,8 +176,19 @@ export interface Discovery {
   readonly found: number;
 }
 
-/** Folds every account anew from its facts, and saves when that was and how many are in conflict. */
-export async function discoverConflicts(context: Context, actor: Actor, signal: AbortSignal): Promise<Discovery> {
+/** Held while a run is saved, so that of two that were made for the same night one is. */
+const discoveryLock = 0x64_69_73_63;
+
+/**
+ * Folds every account anew from its facts, and saves when that was and how many are in conflict. With `notSince` it saves
+ * nothing where another run was saved at or after that time, in milliseconds.
+ */
+export async function discoverConflicts(
+  context: Context,
+  actor: Actor,
+  signal: AbortSignal,
+  { notSince }: { readonly notSince?: number } = {},
+): Promise<Discovery> {
   const accounts = await accountsOf(context.db);
   let found = 0;
   for (const { id } of accounts) {
@@ -185,6 +198,9 @@ export async function discoverConflicts(context: Context, actor: Actor, signal: 
   }
   const at = new Date(context.clock.now());
   await commit(context, 'attempt', async (tx) => {
+    await sql`select pg_advisory_xact_lock(${sql.lit(discoveryLock)})`.execute(tx);
+    const last = notSince === undefined ? undefined : await lastDiscovery({ db: tx });
+    if (last !== undefined && notSince !== undefined && last.at.getTime() >= notSince) return;
     await tx.insertInto('conflict_discovery').values({ at, accounts: accounts.length, found }).execute();
     const details = { accounts: accounts.length, found };
     await record(tx, actor, { type: 'rotation.discovered', about: {}, details });
@@ -193,7 +209,7 @@ export async function discoverConflicts(context: Context, actor: Actor, signal: 
 }
 
 /** When conflicts were last looked for, if ever. */
-export async function lastDiscovery({ db }: Context): Promise<Discovery | undefined> {
+export async function lastDiscovery({ db }: { readonly db: Db | Tx }): Promise<Discovery | undefined> {
   return db
     .selectFrom('conflict_discovery')
     .select(['at', 'accounts', 'found'])

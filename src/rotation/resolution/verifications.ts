@@ -66,6 +66,8 @@ function actorGuid(actor: Actor): string {
       return `operator/${actor.name}`;
     case 'system':
       return `system/${actor.part}`;
+    case 'event-source':
+      return `event-source/${actor.name}`;
     default:
       return actor satisfies never;
   }

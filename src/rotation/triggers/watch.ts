@@ -14,6 +14,7 @@ import { watchArrivals } from '../nodes/arrivals.ts';
 import { choose, type Ready } from '../plan/choose.ts';
 import { act } from './act.ts';
 import { resolveConflicts } from './conflicts.ts';
+import { discoverNightly } from './nightly.ts';
 import { readyAccounts } from './ready.ts';
 
 /** An account with nothing to do, or that waits, is left alone so long, in milliseconds, unless something happens to it. */
@@ -29,6 +30,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
   const end = new AbortController();
   const over = AbortSignal.any([signal, end.signal]);
   const resolver = resolveConflicts(context, over);
+  const nightly = discoverNightly(context, over);
   const running = new Map<AccountId, { readonly target: TargetId; readonly work: Promise<void> }>();
   /** Who may begin, by account; and until when others need not be looked at. */
   const ready = new Map<AccountId, Ready>();
@@ -111,7 +113,11 @@ export async function watch(context: Context, url: string | undefined, signal: A
   }
   // After LISTEN, so that nothing falls between the two.
   lookSoon(true);
-  const timer = setInterval(() => lookSoon(false), context.timing.pollMs);
+  void nightly.look();
+  const timer = setInterval(() => {
+    lookSoon(false);
+    void nightly.look();
+  }, context.timing.pollMs);
   const idle = async (): Promise<void> => {
     while (running.size > 0) await Promise.all([...running.values()].map(({ work }) => work));
   };
@@ -121,6 +127,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
       await looking;
       await look(true);
       await idle();
+      await nightly.look();
       await resolver.settle();
     },
     [Symbol.asyncDispose]: async () => {
@@ -129,6 +136,7 @@ export async function watch(context: Context, url: string | undefined, signal: A
       await arrivals[Symbol.asyncDispose]();
       await looking;
       await idle();
+      await nightly.look();
       await resolver[Symbol.asyncDispose]();
     },
   };
