@@ -15,7 +15,8 @@ const remedies: Readonly<Record<AnswerClass, string>> = {
   authentication:
     'the target refuses a login that should work: check whether the credential was changed outside, expired or is locked',
   permission: 'give the administrator account the rights that docs/rotation.md lists for the connector',
-  policy: 'the rules of the target refuse the value: compare them with the policy of the account',
+  policy:
+    'the rules of the target refuse the value, or no value fits the policy of the account and its connector: compare them',
   'too-young': 'the target has a minimum age for passwords: wait, or change the account by an administrator account',
   unsaved: 'it holds now and a restart of the device would undo it: save its configuration, then verify the account',
   budget:

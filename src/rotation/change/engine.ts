@@ -9,7 +9,7 @@ import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Tx } from '../../db/db.ts';
-import { type Hold, holdExclusively } from '../../vault/vault.ts';
+import { holdExclusively } from '../../vault/vault.ts';
 import type { ChangeAnswer, Connector, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { RotationError } from '../errors.ts';
@@ -25,7 +25,7 @@ import { find } from './evidence.ts';
 import { drawFresh, type Fresh } from './fresh.ts';
 import { handsOf, reconcilingHands } from './hands.ts';
 import { clearToDraw } from './landing.ts';
-import { tryCandidates } from './logins.ts';
+import { noteOwnRefusal, tryCandidates } from './logins.ts';
 import { noteAttempt, type Tag, writeOutcome } from './outcome.ts';
 import { settlePending } from './pending.ts';
 import { questionOf } from './question.ts';
@@ -73,7 +73,7 @@ export async function rotateAccount(
       action !== undefined && 'because' in action ? action.because : 'changing',
       actor,
     );
-  const held = await holdIfFree(context, subject);
+  const held = await holdIfFree(context, subject, lease);
   if (held === 'in-use') return await skipped(context, subject, 'in-use', actor);
   await using _ = held;
   const { trigger: cause, fallback } = action;
@@ -123,13 +123,18 @@ export async function randomize(
   const started = context.clock.now();
   if (connector === undefined) return skipped(context, subject, 'no-connector', how.actor);
   const hands = how.operation === 'reconcile' ? reconcilingHands(subject) : handsOf(subject, parent);
-  if (hands === undefined) return skipped(context, subject, 'nothing-recorded', how.actor);
+  if (hands === undefined) {
+    const words = 'whoever changes it has no password or key recorded';
+    return refuseChecked(context, subject, { said: 'unsent', class: 'unsupported', words }, { ...how, started });
+  }
 
   const known = how.operation === 'reconcile' || how.presumed === true ? null : parent;
   const fault = await precheck(context, subject, connector, hands, known, how, signal);
   if (fault !== undefined) return refuseChecked(context, subject, fault, { ...how, started });
 
-  using fresh = await drawFresh(context, subject, connector);
+  const drawn = await drawFresh(context, subject, connector);
+  if ('said' in drawn) return refuseChecked(context, subject, drawn, { ...how, started });
+  using fresh = drawn;
   const tag: Tag = { sigkey: newId<Sigkey>(), trigger: how.trigger, actor: how.actor, started };
   await commitIntent(context, subject, connector, parent, lease, tag, fresh, how);
   try {
@@ -160,6 +165,7 @@ async function precheck(
 ): Promise<ChangeAnswer | VerifyAnswer | undefined> {
   const step = { operation: 'precheck', lifts: operation === 'reconcile' } as const;
   const may = await perform(context, subject, connector, hands, step, 'precheck', actor, signal);
+  await noteOwnRefusal(context, subject, hands, may);
   if (may.said !== 'confirmed') return may;
   if (parent === null) return undefined;
   const [current] = await tryCandidates(context, subject, [parent], actor, signal);
@@ -245,10 +251,18 @@ async function skipped(context: Context, subject: Subject, why: Because, actor: 
   return turnDown(codes[why], subject.account.label);
 }
 
-/** Keeps sessions from starting on a value that is being replaced; none where the account is rotated while in use. */
-export async function holdIfFree(context: Context, subject: Subject): Promise<Hold | undefined | 'in-use'> {
+/**
+ * Keeps sessions from starting on a value that is being replaced; none where the account is rotated while in use. It ends
+ * with its disposal, but not while a change may still be landing: then it stands as long as the lease.
+ */
+export async function holdIfFree(
+  context: Context,
+  subject: Subject,
+  lease: Lease,
+): Promise<AsyncDisposable | undefined | 'in-use'> {
   if (!subject.skipWhileInUse) return undefined;
   const { id } = subject.account;
   const held = await holdExclusively(context.db, id, { kind: 'rotation', subject: holdSubject(id) });
-  return isRefusal(held) ? 'in-use' : held;
+  if (isRefusal(held)) return 'in-use';
+  return { [Symbol.asyncDispose]: async () => (lease.abandoned ? undefined : await held.release()) };
 }

@@ -19,7 +19,7 @@ import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
 import { clearToDraw, untilLanded } from './landing.ts';
-import { recordedWithLogin } from './logins.ts';
+import { recordedWithLogin, writeRefusals } from './logins.ts';
 import { noteAttempt } from './outcome.ts';
 import { decideRoot } from '../plan/resolve.ts';
 import { commit } from '../points.ts';
@@ -54,9 +54,28 @@ export async function recordKnown(
   const asked = how.unverified ? undefined : await verifyValue(context, subject, credential, actor, lease.signal);
   if (asked !== undefined && asked.answer !== 'accepted') {
     const code = asked.answer === 'rejected' ? 'rotation.credential-rejected' : 'rotation.credential-unchecked';
+    await noteRefused(context, subject, asked, { actor, started });
     return { ...turnDown(code, asked.words), class: asked.class };
   }
   return await write(context, subject, lease, credential, before, asked, { actor, started });
+}
+
+/** Whoever enters values tries passwords at a target, so a refused one counts against its lock-out and is in the trail. */
+async function noteRefused(
+  context: Context,
+  subject: Subject,
+  { answer, class: kind, words }: VerifyAnswer,
+  by: { readonly actor: Actor; readonly started: number },
+): Promise<void> {
+  const account = subject.account.id;
+  await commit(context, 'attempt', async (tx) => {
+    if (answer === 'rejected') await writeRefusals(context, subject, 1, tx);
+    const about = { account, target: subject.account.target.id };
+    const details = { reason: `an entered value was not taken: ${answer}, ${kind}` };
+    await record(tx, by.actor, { type: 'rotation.skipped', about, details });
+    const note = { account, trigger: 'known', ...by, ended: context.clock.now(), sigkey: null, message: words };
+    await noteAttempt(tx, { ...note, result: 'skipped', class: kind });
+  });
 }
 
 async function write(

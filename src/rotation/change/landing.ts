@@ -13,6 +13,7 @@ import type { Fold } from '../plan/fold.ts';
 import { type HeardAt, quietUntil } from '../plan/quiet.ts';
 import { type Hands, perform } from './ask.ts';
 import { handsOf } from './hands.ts';
+import { noteOwnRefusal } from './logins.ts';
 import { type Subject, tagOf } from './subject.ts';
 
 /** The target's own time for a change, and what it may be late by in ending one. */
@@ -46,7 +47,9 @@ export async function endChange(
   const { connector } = subject;
   if (connector?.capabilities.fence !== 'sessions' || hands === undefined) return undefined;
   const step = { operation: 'fence' } as const;
-  return perform(context, subject, connector, hands, step, tagOf(sigkey), actor, signal);
+  const answer = await perform(context, subject, connector, hands, step, tagOf(sigkey), actor, signal);
+  await noteOwnRefusal(context, subject, hands, answer);
+  return answer;
 }
 
 /** The same; true when nothing of it is left. */

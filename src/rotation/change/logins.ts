@@ -4,10 +4,11 @@
  */
 import type { Actor } from '../../audit/audit.ts';
 import type { Sigkey } from '../../base/ids.ts';
-import type { VerifyAnswer } from '../connectors/connector.ts';
+import type { Tx } from '../../db/db.ts';
+import type { ChangeAnswer, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { commit } from '../points.ts';
-import { verifyCandidates, verifyStored } from './ask.ts';
+import { type Hands, verifyCandidates, verifyStored } from './ask.ts';
 import type { Subject } from './subject.ts';
 
 /** What the log of attempts says of a value that was entered and that the target accepted. */
@@ -87,14 +88,31 @@ async function budgetLeft({ db, clock }: Context, { account, loginBudget }: Subj
   return loginBudget - Number(count);
 }
 
-async function noteRefusals(context: Context, { account, verifier }: Subject, count: number): Promise<void> {
-  // A target that locks nobody counts nothing.
-  if (verifier.capabilities.adminverify === 'logins') return;
+async function noteRefusals(context: Context, subject: Subject, count: number): Promise<void> {
+  if (countsRefusals(subject))
+    await commit(context, 'refused logins', (tx) => writeRefusals(context, subject, count, tx));
+}
+
+/** An account that changes itself logs in for that, and what the target refuses there counts like any other login. */
+export async function noteOwnRefusal(
+  context: Context,
+  subject: Subject,
+  hands: Hands,
+  answer: ChangeAnswer,
+): Promise<void> {
+  if (hands.account.id === subject.account.id && answer.class === 'authentication')
+    await noteRefusals(context, subject, 1);
+}
+
+/** A target that locks nobody counts nothing. */
+function countsRefusals({ verifier }: Subject): boolean {
+  return verifier.capabilities.adminverify !== 'logins';
+}
+
+/** In the caller's transaction. */
+export async function writeRefusals(context: Context, subject: Subject, count: number, tx: Tx): Promise<void> {
+  if (!countsRefusals(subject)) return;
   const at = new Date(context.clock.now());
-  await commit(context, 'refused logins', (tx) =>
-    tx
-      .insertInto('refused_login')
-      .values(Array.from({ length: count }, () => ({ account_id: account.id, at })))
-      .execute(),
-  );
+  const rows = Array.from({ length: count }, () => ({ account_id: subject.account.id, at }));
+  await tx.insertInto('refused_login').values(rows).execute();
 }

@@ -16,7 +16,6 @@ import { commit } from '../points.ts';
 import type { RotationResult } from '../result.ts';
 import { find } from './evidence.ts';
 import { handsOf } from './hands.ts';
-import { fence } from './landing.ts';
 import { writeOutcome } from './outcome.ts';
 import type { Subject } from './subject.ts';
 
@@ -36,13 +35,12 @@ export async function settlePending(
     if (siteOf(fact.node) !== siteOf(context.node)) continue;
     const { sigkey, parent: old } = fact;
     const hands = handsOf(subject, old);
-    await fence(context, subject, { hands, sigkey }, recovery, signal);
     const answer = {
       said: 'uncertain',
       class: 'timeout',
       words: 'whoever started it did not live to see the end',
     } as const;
-    // The lease lasted longer than any change may take on the target.
+    // The lease lasted longer than any change may take on the target; `find` ends what may be left all the same.
     const finding = await find(context, subject, { sigkey, old, hands, answer, fenced: true }, recovery, signal);
     const tag = { sigkey, trigger: 'recovery', actor: recovery, started: fact.createdAt };
     results.push(await writeOutcome(context, subject, lease, tag, finding));

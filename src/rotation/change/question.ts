@@ -1,4 +1,5 @@
 /** Reads from the database what `plan` must know of one account. */
+import { sql } from 'kysely';
 import type { AccountId } from '../../base/ids.ts';
 import { usesOf } from '../../vault/vault.ts';
 import type { Context } from '../context.ts';
@@ -29,13 +30,20 @@ export async function questionOf(
     skipWhileInUse: subject.skipWhileInUse,
     localFallback,
   };
+  // The newest of each trigger, so that many failures of one do not push those of another out of sight.
   const attempts = await db
-    .selectFrom('rotation_attempt')
-    .select(['trigger', 'started_at', 'ended_at', 'result'])
-    .where('account_id', '=', id)
-    .where('result', 'in', ['confirmed', 'failed', 'uncertain', 'skipped'])
+    .selectFrom((from) =>
+      from
+        .selectFrom('rotation_attempt')
+        .select(['trigger', 'started_at', 'ended_at', 'result'])
+        .select(sql<number>`row_number() over (partition by trigger order by ended_at desc)`.as('nth'))
+        .where('account_id', '=', id)
+        .where('result', 'in', ['confirmed', 'failed', 'uncertain', 'skipped'])
+        .as('attempt'),
+    )
+    .selectAll()
+    .where('nth', '<=', (calendar.schedule?.retry ?? usualRetry).count + 2)
     .orderBy('ended_at', 'desc')
-    .limit(4 * ((calendar.schedule?.retry ?? usualRetry).count + 2))
     .execute();
   const now = clock.now();
   return {

@@ -6,6 +6,7 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../base/clock.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
+import { deadline, orAborted } from '../../base/signals.ts';
 import type { Db, Tx } from '../../db/db.ts';
 
 export interface Lease extends AsyncDisposable {
@@ -15,6 +16,7 @@ export interface Lease extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Keeps the lease until it runs out by itself: a change may still be landing on the target. */
   abandon(): void;
+  readonly abandoned: boolean;
 }
 
 export interface LeaseOptions {
@@ -33,6 +35,7 @@ export async function takeLease(
   options: LeaseOptions,
   signal: AbortSignal,
 ): Promise<Lease | undefined> {
+  const began = options.clock.now();
   const until = sql<Date>`clock_timestamp() + ${options.ms} * interval '1 millisecond'`;
   const row = await db
     .insertInto('rotation_lease')
@@ -59,7 +62,7 @@ export async function takeLease(
   const { token } = row;
   const over = new AbortController();
   const heart = new AbortController();
-  const beating = beat(db, account, token, options, over, heart.signal);
+  const beating = beat(db, account, token, began, options, over, heart.signal);
   let abandoned = false;
   return {
     account,
@@ -67,6 +70,9 @@ export async function takeLease(
     signal: AbortSignal.any([signal, over.signal]),
     abandon: () => {
       abandoned = true;
+    },
+    get abandoned() {
+      return abandoned;
     },
     [Symbol.asyncDispose]: async () => {
       heart.abort(new Error('the lease was given back'));
@@ -82,33 +88,47 @@ export async function takeLease(
   };
 }
 
-/** Renews at a third of the time; a lease that could not be renewed for its whole length, or was taken, is lost. */
+/**
+ * Renews at a third of the time. A lease that was taken is lost, and so is one that could not be renewed in time: the
+ * signal fires while some of it is left, so that whatever works under it has stopped when another process may begin. Time
+ * is counted from before the database was asked, and an answer that does not come is no renewal.
+ */
 async function beat(
   db: Db,
   account: AccountId,
   token: number,
+  began: number,
   { ms, clock }: LeaseOptions,
   over: AbortController,
   signal: AbortSignal,
 ): Promise<void> {
-  let renewed = clock.now();
+  let renewed = began;
+  const sureMs = ms * 0.9;
   for (;;) {
     try {
       await clock.sleep(ms / 3, signal);
     } catch {
       return;
     }
+    const asked = clock.now();
     try {
-      const { numUpdatedRows } = await db
+      using late = deadline(
+        signal,
+        renewed + sureMs - asked,
+        () => new Error('the lease could not be renewed in time'),
+      );
+      const renewal = db
         .updateTable('rotation_lease')
         .set({ expires_at: sql<Date>`clock_timestamp() + ${ms} * interval '1 millisecond'` })
         .where('account_id', '=', account)
         .where('token', '=', token)
         .executeTakeFirst();
+      const { numUpdatedRows } = await orAborted(renewal, late.signal);
       if (numUpdatedRows === 0n) return over.abort(new Error('the lease was taken over'));
-      renewed = clock.now();
+      renewed = asked;
     } catch (error) {
-      if (clock.now() - renewed > ms) return over.abort(error);
+      if (signal.aborted) return;
+      if (clock.now() - renewed >= sureMs) return over.abort(error);
     }
   }
 }

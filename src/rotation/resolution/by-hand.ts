@@ -98,7 +98,7 @@ export async function forceRandomization(
     const { fault } = await clearToDraw(context, subject, actor, lease.signal);
     if (fault !== undefined)
       return refuseChecked(context, subject, fault, { trigger: 'force', actor, started: context.clock.now() });
-    const held = await holdIfFree(context, subject);
+    const held = await holdIfFree(context, subject, lease);
     if (held === 'in-use') return turnDown('rotation.in-use', label);
     await using _ = held;
     const { facts, fold } = conflict;

@@ -47,7 +47,7 @@ export async function reconcileAccount(
   if (fault !== undefined) return turnDown('rotation.not-known-lost', `${label}: ${fault.words}`);
   const lost = await isLost(context, subject, lease, actor);
   if (lost !== true) return lost;
-  const held = await holdIfFree(context, subject);
+  const held = await holdIfFree(context, subject, lease);
   if (held === 'in-use') return turnDown('rotation.in-use', label);
   await using _ = held;
 
