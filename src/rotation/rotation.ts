@@ -195,6 +195,7 @@ export interface Conflicts {
  */
 export async function openRotation(options: RotationOptions, signal: AbortSignal): Promise<Rotation> {
   const { db, vault, log, clock, url } = options;
+  await using undo = new AsyncDisposableStack();
   const end = new AbortController();
   const over = AbortSignal.any([signal, end.signal]);
   const context: Context = {
@@ -206,12 +207,13 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
     rules: { ...usualRules, ...options.rules },
     peers: options.peers ?? peersOf({ db, clock }, { managementOf: (policy) => nodesOf(db, policy) }),
     at: options.at ?? (() => {}),
-    run: options.run ?? processRunner(),
+    run: options.run ?? undo.use(processRunner()),
     plugins: options.plugins,
     node: await nodeName(db),
     holder: `${process.pid}/${newId(clock.now())}`,
   };
   const loop = options.watch === false ? undefined : await watch(context, url, over);
+  const ours = undo.move();
   const asked = new Set<Promise<unknown>>();
   /** What was asked ends with rotation too, and disposal waits for it. */
   const during = <T>(running: Promise<T>): Promise<T> => {
@@ -246,6 +248,7 @@ export async function openRotation(options: RotationOptions, signal: AbortSignal
       end.abort(new Error('rotation was closed'));
       await loop?.[Symbol.asyncDispose]();
       await Promise.all(asked);
+      await ours[Symbol.asyncDispose]();
     },
   };
 }

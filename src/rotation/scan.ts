@@ -20,7 +20,8 @@ export async function scanHostKeys(
 ): Promise<readonly FoundKey[] | RotationRefusal> {
   check(signal);
   const job = { connector: '', operation: 'scan', address, port } as const;
-  const answer = await processRunner()(job, { deadlineMs }, signal);
+  await using run = processRunner();
+  const answer = await run(job, { deadlineMs }, signal);
   if (answer.outcome !== 'confirmed') {
     const refusal = turnDown('rotation.target-unreachable', `${address} port ${port}: ${answer.words}`);
     return { ...refusal, class: answer.class, remedy: remedyOf(answer.class) };

@@ -81,6 +81,8 @@ export async function openPostgres(
     socket.destroy();
     signal.throwIfAborted();
     return faultOf(error, proven);
+  } finally {
+    forget(client);
   }
   return {
     proven,
@@ -105,6 +107,13 @@ function timeouts(seconds: number | undefined): object {
   if (seconds === undefined) return {};
   const milliseconds = seconds * 1000;
   return { statement_timeout: milliseconds, lock_timeout: milliseconds, options: '-c synchronous_commit=on' };
+}
+
+/** The driver keeps the password for as long as the client lives. */
+function forget(client: Client): void {
+  const { connectionParameters: parameters } = client as unknown as { connectionParameters: { password: unknown } };
+  (client as { password?: unknown }).password = null;
+  parameters.password = null;
 }
 
 /** What the driver hears of the protocol; its types leave it out. */

@@ -6,10 +6,13 @@
  * to be another one.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import { deadline, orAborted } from '../../base/signals.ts';
 import type { Login, Place } from './connector.ts';
 import { openPostgres, type PostgresFault, type PostgresSession, type SessionOptions } from './postgres-client.ts';
 
 const idleMs = 2000;
+/** A server that answers later is not worth the wait: a new session is. */
+const answerMs = 1000;
 
 /** By login and server. */
 const waiting = new Map<string, Map<PostgresSession, NodeJS.Timeout>>();
@@ -26,8 +29,8 @@ export async function borrowPostgres(
   for (const session of waiting.get(key)?.keys() ?? []) {
     leave(key, session);
     // It may have died while it waited. Nothing of the caller's was sent yet, so there is no doubt about what it did.
-    if (session.idle() && (await named(session, options.name))) return lent(key, session, signal);
-    session[Symbol.dispose]();
+    if (session.idle() && (await named(session, options.name, signal))) return lent(key, session, signal);
+    session.cut();
   }
   const session = await openPostgres(place, login, options, signal);
   return 'fault' in session ? session : lent(key, session, signal);
@@ -40,12 +43,14 @@ function keyOf(place: Place, login: Login, { database, seconds }: SessionOptions
   return JSON.stringify([place.address, place.port, place.tls, user, database, seconds, digest]);
 }
 
-/** Whether it lives; whoever looks for this change on the server finds it from now on. */
-async function named(session: PostgresSession, name: string): Promise<boolean> {
+/** Whether it lives and answers soon; whoever looks for this change on the server finds it from now on. */
+async function named(session: PostgresSession, name: string, signal: AbortSignal): Promise<boolean> {
+  using late = deadline(signal, answerMs, () => new Error('no answer'));
   try {
-    await session.query(`SELECT pg_catalog.set_config('application_name', $1, false)`, [name]);
+    await orAborted(session.query(`SELECT pg_catalog.set_config('application_name', $1, false)`, [name]), late.signal);
     return true;
   } catch {
+    signal.throwIfAborted();
     return false;
   }
 }

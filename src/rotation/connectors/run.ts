@@ -35,8 +35,11 @@ interface Worker {
   retiring: NodeJS.Timeout | undefined;
 }
 
+/** Runs jobs until its disposal, which ends the processes that wait. */
+export type ProcessRunner = RunConnector & AsyncDisposable;
+
 /** A runner of connector processes. `file` is the program; tests give one that misbehaves. */
-export function processRunner(file: string = workerFile): RunConnector {
+export function processRunner(file: string = workerFile): ProcessRunner {
   /** By connector and target: processes that have answered and wait for a moment. */
   const idle = new Map<string, Set<Worker>>();
 
@@ -63,46 +66,85 @@ export function processRunner(file: string = workerFile): RunConnector {
     }, idleMs);
   }
 
-  return async (job, limits, signal) => {
+  async function run(job: Job, limits: { readonly deadlineMs: number }, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
     using time = deadline(signal, limits.deadlineMs, () => new Error('the connector took too long'));
     const key = keyOf(job);
-    const worker = take(key);
+    const packed = packJob(job);
+    const first = take(key);
+    const answer = await ask(first, key, packed, time.signal, signal);
+    // One that had waited and died before it began the job did nothing of it.
+    return answer === 'unbegun' ? settled(await ask(start(file), key, packed, time.signal, signal)) : answer;
+  }
+
+  /** One job by one process. `time` is the job's deadline, `signal` the caller's. */
+  async function ask(
+    worker: Worker,
+    key: string,
+    packed: Packed,
+    time: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<Answer | 'unbegun'> {
     const { child } = worker;
     const kill = (): boolean => child.kill('SIGKILL');
-    time.signal.addEventListener('abort', kill, { once: true });
-    let answered = false;
+    time.addEventListener('abort', kill, { once: true });
+    const waited = worker.jobs > 0;
+    let clean = false;
     try {
-      const packed = packJob(job);
       writeParcel(child.stdin, 'head', packed.head);
       for (const secret of packed.secrets) writeParcel(child.stdin, 'secret', secret);
-      const answer = await listenTo(worker, packed, time.signal);
-      answered = answer !== undefined && !time.signal.aborted;
+      const { begun, answer } = await listenTo(worker, packed, time);
+      clean = answer !== undefined && !time.aborted && isForeseen(answer);
       if (answer !== undefined) return answer;
       const [code, killed] = await worker.exited;
       signal.throwIfAborted();
-      if (time.signal.aborted)
+      if (time.aborted)
         return { outcome: 'late', class: 'timeout', words: 'the connector took too long and was ended' };
-      const words = `the connector process ended without an answer (${killed ?? code})`;
-      return { outcome: 'crashed', class: 'unexpected', words };
+      if (waited && !begun) return 'unbegun';
+      return crashed(`the connector process ended without an answer (${killed ?? code})`);
     } catch (error) {
       signal.throwIfAborted();
-      return { outcome: 'crashed', class: 'unexpected', words: wordsOf(error) };
+      return crashed(wordsOf(error));
     } finally {
-      time.signal.removeEventListener('abort', kill);
+      time.removeEventListener('abort', kill);
       worker.jobs += 1;
-      if (answered && key !== '' && worker.jobs < mostJobs) keep(key, worker);
+      if (clean && key !== '' && worker.jobs < mostJobs) keep(key, worker);
       // The target must not see this process any more when the caller goes on.
       else await end(worker);
     }
-  };
+  }
+
+  return Object.assign(run, {
+    [Symbol.asyncDispose]: async () => {
+      const waiting = [...idle].flatMap(([key, workers]) => [...workers].map((worker) => ({ key, worker })));
+      for (const { key, worker } of waiting) leave(key, worker);
+      await Promise.all(waiting.map(({ worker }) => end(worker)));
+    },
+  });
 }
 
-/** The connector and the target that a process may serve; empty for a process that serves one job. */
+function crashed(words: string): Answer {
+  return { outcome: 'crashed', class: 'unexpected', words };
+}
+
+function settled(answer: Answer | 'unbegun'): Answer {
+  return answer === 'unbegun' ? crashed('the connector process ended before it began') : answer;
+}
+
+/** After anything else something of the job may be left in the process, and it does not get another. */
+function isForeseen({ outcome, class: kind }: Answer): boolean {
+  return outcome !== 'uncertain' && kind !== 'unexpected';
+}
+
+/**
+ * The connector and the target that a process may serve, with all that says who the target is: whoever was let in under
+ * another key or certificate is somebody else. Empty for a process that serves one job.
+ */
 function keyOf(job: Job): string {
   if (job.operation === 'scan') return '';
   const { place } = 'task' in job ? job.task : job.work;
-  return JSON.stringify([job.connector, place.protocol, place.address, place.port]);
+  const hostKeys = place.hostKeys.map((key) => Buffer.from(key).toString('base64'));
+  return JSON.stringify([job.connector, { ...place, hostKeys }]);
 }
 
 function start(file: string): Worker {
@@ -122,15 +164,25 @@ async function end({ child, exited }: Worker): Promise<void> {
   await exited;
 }
 
-/** The answer to the job; undefined if the process ended before. */
-async function listenTo({ child, messages }: Worker, packed: Packed, signal: AbortSignal): Promise<Answer | undefined> {
+interface Heard {
+  /** Whether the process had read the job. */
+  readonly begun: boolean;
+  /** Undefined if the process ended before. */
+  readonly answer: Answer | undefined;
+}
+
+async function listenTo({ child, messages }: Worker, packed: Packed, signal: AbortSignal): Promise<Heard> {
+  let begun = false;
   for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
     const message = JSON.parse(new TextDecoder().decode(next.value)) as
       | ({ type: 'answer' } & Answer)
+      | { type: 'begun' }
       | { type: 'sign'; signer: number; algorithm: string; data: string };
+    begun = true;
+    if (message.type === 'begun') continue;
     if (message.type === 'answer') {
       const { outcome, class: kind, words, each } = message;
-      return { outcome, class: kind, words, ...(each === undefined ? {} : { each }) };
+      return { begun, answer: { outcome, class: kind, words, ...(each === undefined ? {} : { each }) } };
     }
     const entry = packed.signers[message.signer];
     const data = new Uint8Array(Buffer.from(message.data, 'base64'));
@@ -138,7 +190,7 @@ async function listenTo({ child, messages }: Worker, packed: Packed, signal: Abo
       throw new RotationError('rotation.worker-protocol', 'a signature was asked for something that is not this login');
     writeParcel(child.stdin, 'signature', await entry.signer.sign(data, message.algorithm, signal));
   }
-  return undefined;
+  return { begun, answer: undefined };
 }
 
 /** Whether `data` is what a client signs to log in as `user` with this key (RFC 4252 §7), and nothing else. */

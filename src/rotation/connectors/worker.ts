@@ -31,6 +31,7 @@ async function main(): Promise<void> {
 
 /** One job. It is not waited for: while it runs, signatures come by the same pipe. */
 async function serve(head: Uint8Array, bytes: readonly Uint8Array[]): Promise<void> {
+  say({ type: 'begun' });
   const { job, secrets } = unpackJob(head, bytes, (signer, data, algorithm) => {
     const signature = new Promise<Uint8Array>((resolve) => waiting.push(resolve));
     say({ type: 'sign', signer, algorithm, data: Buffer.from(data).toString('base64') });

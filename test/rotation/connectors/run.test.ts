@@ -15,13 +15,14 @@ const frames = join(import.meta.dirname, '../../../src/rotation/connectors/frame
 const program = `
 import { frames, opened, writeFrame } from ${JSON.stringify(frames)};
 for await (const parcel of frames(process.stdin)) {
-  const [kind, bytes] = opened(parcel);
-  if (kind !== 'head') continue;
+  const [what, bytes] = opened(parcel);
+  if (what !== 'head') continue;
   const { account } = JSON.parse(new TextDecoder().decode(bytes)).job.task;
   if (account === 'dies') process.exit(3);
   if (account === 'hangs') continue;
+  const kind = account === 'surprises' ? 'unexpected' : 'none';
   const words = String(process.pid);
-  writeFrame(process.stdout, new TextEncoder().encode(JSON.stringify({ type: 'answer', outcome: 'accepted', class: 'none', words })));
+  writeFrame(process.stdout, new TextEncoder().encode(JSON.stringify({ type: 'answer', outcome: 'accepted', class: kind, words })));
 }
 process.exit(0);
 `;
@@ -31,8 +32,8 @@ async function runner() {
   const file = join(folder.path, 'program.ts');
   await writeFile(file, program);
   const run = processRunner(file);
-  const ask = (account: string, port = 22, deadlineMs = 10_000) => {
-    const place = { ...placeOf({ ...nowhere } as never), port };
+  const ask = (account: string, port = 22, deadlineMs = 10_000, hostKeys: Uint8Array[] = []) => {
+    const place = { ...placeOf({ ...nowhere } as never), port, hostKeys };
     const job: Job = {
       connector: 'linux-chpasswd',
       operation: 'verify',
@@ -41,8 +42,24 @@ async function runner() {
     };
     return run(job, { deadlineMs }, never);
   };
-  return { ask, [Symbol.asyncDispose]: () => folder.remove() };
+  return {
+    ask,
+    close: () => run[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await run[Symbol.asyncDispose]();
+      await folder.remove();
+    },
+  };
 }
+
+const isGone = (pid: string): boolean => {
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch {
+    return true;
+  }
+};
 
 test('a process serves jobs of one target, one after the other, and never two targets', async () => {
   await using stage = await runner();
@@ -68,10 +85,42 @@ test('a process that ends without a word has crashed, and the next job gets anot
   expect(next.words).not.toBe(first.words);
 });
 
+test('one that died while it waited costs nothing: the job begins in another', async () => {
+  await using stage = await runner();
+  const first = await stage.ask('a');
+  // It is dead before this process has heard of it.
+  process.kill(Number(first.words), 'SIGKILL');
+  const second = await stage.ask('b');
+  expect(second).toMatchObject({ outcome: 'accepted' });
+  expect(second.words).not.toBe(first.words);
+});
+
+test('whoever shows another host key is another target, at the same address too', async () => {
+  await using stage = await runner();
+  const first = await stage.ask('a', 22, 10_000, [Uint8Array.of(1)]);
+  expect((await stage.ask('a', 22, 10_000, [Uint8Array.of(2)])).words).not.toBe(first.words);
+  expect((await stage.ask('a', 22, 10_000, [Uint8Array.of(1)])).words).toBe(first.words);
+});
+
+test('after an answer that nobody foresaw the process gets no other job', async () => {
+  await using stage = await runner();
+  const first = await stage.ask('surprises');
+  expect(isGone(first.words)).toBe(true);
+  expect((await stage.ask('a')).words).not.toBe(first.words);
+});
+
+test('processes that wait end with whoever started them', async () => {
+  await using stage = await runner();
+  const pids = [(await stage.ask('a')).words, (await stage.ask('a', 23)).words];
+  expect(pids.map(isGone)).toEqual([false, false]);
+  await stage.close();
+  expect(pids.map(isGone)).toEqual([true, true]);
+});
+
 test('a process that is late is ended, and nobody gets it again', async () => {
   await using stage = await runner();
   const first = await stage.ask('a');
   expect(await stage.ask('hangs', 22, 300)).toMatchObject({ outcome: 'late', class: 'timeout' });
-  expect(() => process.kill(Number(first.words), 0)).toThrow();
+  expect(isGone(first.words)).toBe(true);
   expect((await stage.ask('b')).words).not.toBe(first.words);
 });
