@@ -140,6 +140,24 @@ test('facts under a former name that it had not known of go to the others all th
   expect((await lima.fold(app)).candidates).toContain(strange);
 });
 
+test('a name under which only a peer that is away may have heard facts is not taken again', async () => {
+  await comeBack(['paris', 'lima']);
+  const { id } = await identityOf(oslo.db);
+  await stage.wire('oslo', 'lima', false);
+  const sigkey = await oslo.rotate(app, (await oslo.fold(app)).root);
+  await stage.arrived('oslo', 'paris');
+  await paris.cluster.stop('immediate');
+  await comeBack(['lima']);
+  expect((await identityOf(oslo.db)).id).not.toBe(id);
+  await oslo.rotate(app, (await oslo.fold(app)).root);
+  await paris.cluster.start();
+  await paris.reopen();
+  await refetch(oslo.admin, 'oslo', stage.source('paris'), systemClock, never, await namesAt(paris.db, 'oslo'));
+  await copyAnew('paris');
+  await same();
+  for (const name of all) expect((await stage.node(name).fold(app)).status.has(sigkey)).toBe(true);
+});
+
 test('facts under its present name that it does not have: the node was set back, and must be healed', async () => {
   await comeBack(['paris', 'lima']);
   await same();

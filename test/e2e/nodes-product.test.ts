@@ -220,6 +220,33 @@ describe('whole products', () => {
     for (const one of [paris, oslo]) expect((await status(one)).quarantined).toBe(0);
   }, 300_000);
 
+  test('what a peer hears only now of the time before it was healed, it fetches by itself and goes on', async () => {
+    const [value] = await versions(paris, 'web@box');
+    const late = '01900000-0000-7000-8000-000000000001';
+    const columns = 'account_id, parent, created_at, fact_hash';
+    const psql = [
+      'psql',
+      '-h',
+      join(paris.home, 'data/db/run'),
+      '-p',
+      String(paris.port),
+      '-U',
+      'postgres',
+      '-d',
+      'sallyport',
+    ];
+    await runWell([...psql, '-v', 'ON_ERROR_STOP=1', '-q'], {
+      input: `SET session_replication_role = replica;
+        INSERT INTO randomization (sigkey, node, ${columns})
+          SELECT '${late}', 'oslo', ${columns} FROM randomization WHERE sigkey = '${value?.sigkey}';
+        INSERT INTO outcome (node, node_seq, sigkey, status, at, retcode, message, fact_hash) OVERRIDING SYSTEM VALUE
+          VALUES ('oslo', 9000, '${late}', 'U', now(), 'none', 'late', sha256('late'));`,
+    });
+    expect((await versions(oslo, 'web@box')).map(({ sigkey }) => sigkey)).not.toContain(late);
+    expect(await until(oslo, same, '--compare')).toMatchObject({ node: 'oslo.2', state: 'member' });
+    expect(await versions(oslo, 'web@box')).toContainEqual(expect.objectContaining({ sigkey: late, node: 'oslo' }));
+  }, 120_000);
+
   test('what comes from a peer is copied anew when an operator says so, and nothing is there twice', async () => {
     const before = await versions(oslo, 'web@box');
     await oslo.product.ask(['node', 'heal', '--peer', 'paris']);

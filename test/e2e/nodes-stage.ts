@@ -70,7 +70,7 @@ export interface Stage extends AsyncDisposable {
   quiet(names: readonly string[]): Promise<void>;
   /** How the server of one node reaches another. */
   source(name: string): Source;
-  /** Everything that must be the same everywhere: all facts, places and current pointers, and the folds of all accounts. */
+  /** Everything that must be the same everywhere: all facts, places, folds of all accounts, and without a tree conflict current pointers. */
   digest(name: string): Promise<string>;
   /** Rows that came under a key that was taken by another. */
   quarantined(name: string): Promise<number>;
@@ -163,10 +163,13 @@ async function digestOf(db: Db): Promise<string> {
   const folds = await Promise.all(accounts.map(async ({ id }) => [id, plainly((await foldOf(db, id)).fold)]));
   const places = await db.selectFrom('ledger_place').selectAll().orderBy('sigkey').execute();
   const states = await db.selectFrom('ledger_account').selectAll().orderBy('account_id').execute();
+  // In a tree conflict each node goes on with what it took for current itself.
   const current = await db
     .selectFrom('account_current')
-    .select(['account_id', 'sigkey'])
-    .orderBy('account_id')
+    .innerJoin('ledger_account', 'ledger_account.account_id', 'account_current.account_id')
+    .select(['account_current.account_id', 'account_current.sigkey'])
+    .where('ledger_account.conflict', 'in', ['none', 'incomplete'])
+    .orderBy('account_current.account_id')
     .execute();
   const values = await db
     .selectFrom('credential_version')

@@ -132,3 +132,16 @@ test('a value that is entered is tried when nothing can land any more', async ()
   expect(stage.story).toEqual(['fence', 'waited', 'verify']);
   expect((await history(stage)).conflict).toBe('none');
 });
+
+test('former values of a current one that is refused are tried when nothing can land any more', async () => {
+  await using stage = await waiting();
+  const cut = await stage.draw('cut-Value-1', await rootOf(stage), 'U');
+  await stage.decided('another', { kind: 'reject', sigkey: cut });
+  stage.target.live = 'on its way';
+  stage.meanwhile = async () => {
+    stage.target.live = 'cut-Value-1';
+  };
+  expect(await stage.room.rotation.verify(stage.account.id, operator, never)).toMatchObject({ answer: 'accepted' });
+  expect(stage.story).toEqual(['verify', 'waited', 'adminverify']);
+  expect(await rootOf(stage)).toBe(cut);
+});

@@ -12,6 +12,7 @@ import { RotationError } from '../errors.ts';
 import type { Decision, Facts, OutcomeStatus, RandomizationFact, ResolutionAction } from '../plan/facts.ts';
 import { type Fold, fold } from '../plan/fold.ts';
 import type { HeardAt } from '../plan/quiet.ts';
+import { saidAfter } from '../plan/site.ts';
 
 /** This installation's name in the facts. */
 export async function nodeName(db: Db | Tx): Promise<string> {
@@ -159,16 +160,19 @@ export async function reproject(tx: Tx, vault: Vault, account: AccountId): Promi
   if (declared === undefined) return 'waiting';
   await alone(tx, account);
   const { root } = (await foldOf(tx, account)).fold;
-  if (root !== null) {
-    const value = await tx
-      .selectFrom('credential_version')
-      .innerJoin('credential_dek', 'credential_dek.sigkey', 'credential_version.sigkey')
-      .select('credential_version.sigkey')
-      .where('credential_version.sigkey', '=', root)
-      .executeTakeFirst();
-    if (value === undefined) return 'waiting';
-  }
+  if (root !== null && !(await isHere(tx, root))) return 'waiting';
   return project(tx, vault, account);
+}
+
+/** Whether the value itself has come, with its key. */
+async function isHere(tx: Tx, sigkey: Sigkey): Promise<boolean> {
+  const value = await tx
+    .selectFrom('credential_version')
+    .innerJoin('credential_dek', 'credential_dek.sigkey', 'credential_version.sigkey')
+    .select('credential_version.sigkey')
+    .where('credential_version.sigkey', '=', sigkey)
+    .executeTakeFirst();
+  return value !== undefined;
 }
 
 /**
@@ -214,10 +218,34 @@ async function project(tx: Tx, vault: Vault, account: AccountId): Promise<Fold> 
     .values({ account_id: account, ...state })
     .onConflict((conflict) => conflict.column('account_id').doUpdateSet(state))
     .execute();
-  if (pointer !== seen.root) {
-    await vault.setCurrent(tx, account, seen.root);
-    // In a conflict this node goes on believing what it believed last, and the others are told of nothing new.
-    if (seen.conflict === 'none') await tellBelief(tx, account, seen.root);
-  }
+  const current = await believed(tx, account, seen);
+  const pointed = await tx
+    .selectFrom('account_current')
+    .select('sigkey')
+    .where('account_id', '=', account)
+    .executeTakeFirst();
+  const moved = current !== (pointed?.sigkey ?? null);
+  if (moved) await vault.setCurrent(tx, account, current);
+  // In a conflict this node goes on believing what it believed last, and the others are told of nothing new.
+  if (seen.conflict === 'none' && (moved || pointer !== seen.root)) await tellBelief(tx, account, seen.root);
   return seen;
+}
+
+/**
+ * What sessions get. In a tree conflict that is what this node took for current last, as long as it may be what the target
+ * has: the value at the root of the tree was replaced, by this node and by another one. Nothing is decided by it.
+ */
+async function believed(tx: Tx, account: AccountId, seen: Fold): Promise<Sigkey | null> {
+  if (!seen.conflict.startsWith('tree')) return seen.root;
+  const words = await tx
+    .selectFrom('advance')
+    .select(['node', 'node_seq as seq', 'root'])
+    .where('account_id', '=', account)
+    .where('node', 'in', (own) => own.selectFrom('ledger_incarnation').select('id'))
+    .execute();
+  let last: (typeof words)[number] | undefined;
+  for (const word of words) if (last === undefined || saidAfter(word, last)) last = word;
+  const belief = last?.root ?? null;
+  if (belief === null || !seen.candidates.includes(belief) || seen.status.get(belief) !== 'C') return seen.root;
+  return (await isHere(tx, belief)) ? belief : seen.root;
 }

@@ -94,7 +94,9 @@ export async function heal(
   const id = await inTransaction(admin, async (tx) => {
     const { own } = await identityOf(tx);
     const seen = [...own, ...(await namesSeen(tx, name))];
-    const next = await assume(tx, name, seen);
+    // Whoever did not answer may have heard it under a name that nobody else has: no name was ever so late as the second of now.
+    const least = unreached.length === 0 ? 0 : Math.floor(clock.now() / 1000);
+    const next = await assume(tx, name, seen, least);
     await adopt(
       tx,
       seen.filter((former) => siteOf(former) === name),

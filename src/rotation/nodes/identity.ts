@@ -33,9 +33,9 @@ export async function identityOf(db: Db | Tx): Promise<Identity> {
   return { id, name, state, own: rows.map((row) => row.id) };
 }
 
-/** Gives the node its name, or after a return from a backup the next of its names. As the owner of the tables. */
-export async function assume(tx: Tx, name: string, seen: Iterable<string>): Promise<string> {
-  const id = nextIncarnation(name, seen);
+/** Gives the node its name, or after a return from a backup the next of its names (`nextIncarnation`). As the owner of the tables. */
+export async function assume(tx: Tx, name: string, seen: Iterable<string>, least?: number): Promise<string> {
+  const id = nextIncarnation(name, seen, least);
   await sql`INSERT INTO ledger_incarnation (id) VALUES (${id}) ON CONFLICT DO NOTHING`.execute(tx);
   await sql`UPDATE ledger_node SET id = ${id}, name = ${name}, state = 'member'`.execute(tx);
   return id;

@@ -24,11 +24,14 @@ export function incarnationOf(node: string): number {
   return dot < 0 ? 1 : Number(node.slice(dot + 1));
 }
 
-/** The next name of a site, after all that anybody has ever seen of it. */
-export function nextIncarnation(site: string, seen: Iterable<string>): string {
+/**
+ * The next name of a site, after all that anybody has ever seen of it. Where not everybody could be asked, `least` is a
+ * number that none of its names can have reached: two facts of one name and number would be taken for one.
+ */
+export function nextIncarnation(site: string, seen: Iterable<string>, least = 0): string {
   let last = 0;
   for (const node of seen) if (siteOf(node) === site) last = Math.max(last, incarnationOf(node));
-  return last === 0 ? site : `${site}.${last + 1}`;
+  return last === 0 && least === 0 ? site : `${site}.${Math.max(last + 1, least)}`;
 }
 
 /** Whether `a` was said after `b`, both by one site. */

@@ -7,6 +7,7 @@ import { type Actor, record } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
+import { untilLanded } from '../change/landing.ts';
 import { tryCandidates, tryLogin } from '../change/logins.ts';
 import { noteAttempt } from '../change/outcome.ts';
 import { settlePending } from '../change/pending.ts';
@@ -52,7 +53,7 @@ export async function verifyUnder(
 ): Promise<VerifyResult | RotationRefusal> {
   const started = context.clock.now();
   const { account, verifier } = subject;
-  const { facts, fold } = await foldOf(context.db, account.id);
+  let { facts, fold } = await foldOf(context.db, account.id);
   if (fold.conflict !== 'none') {
     const wish = { verification: newId<VerificationId>(), actor, demanded: !how.heartbeat };
     return resultOf(await resolveUnder(context, subject, lease, wish));
@@ -68,6 +69,10 @@ export async function verifyUnder(
   }
 
   // -- Somebody has changed it: perhaps back to a value that we know -------------------------------------------------
+  if (await untilLanded(context, account.id, lease.signal)) {
+    ({ facts, fold } = await foldOf(context.db, account.id));
+    if (fold.conflict !== 'none' || fold.root !== sigkey) return verifyUnder(context, subject, lease, actor, how);
+  }
   const conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
   const before = ruledOut(conflict);
   const others = retained(facts, fold).filter((one) => !before.includes(one));

@@ -14,6 +14,9 @@ test('a site goes on under the number after the highest that anybody has seen', 
   expect(nextIncarnation('paris', ['oslo', 'oslo.4'])).toBe('paris');
   expect(nextIncarnation('paris', ['paris'])).toBe('paris.2');
   expect(nextIncarnation('paris', ['paris.9', 'paris', 'paris.10', 'oslo.20'])).toBe('paris.11');
+  expect(nextIncarnation('paris', ['paris.9'], 1_800_000_000)).toBe('paris.1800000000');
+  expect(nextIncarnation('paris', ['paris.1800000000'], 1_800_000_000)).toBe('paris.1800000001');
+  expect(nextIncarnation('paris', [], 1_800_000_000)).toBe('paris.1800000000');
   for (const node of ['paris', 'paris.2', 'paris.11']) {
     expect(siteOf(node)).toBe('paris');
     expect(nextIncarnation('paris', [node])).toBe(`paris.${incarnationOf(node) + 1}`);
