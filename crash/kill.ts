@@ -6,11 +6,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Wire } from '../test/lab/wire.ts';
 import type { FromVictim, Task, ToVictim } from './messages.ts';
 import type { Happened } from './points.ts';
-import type { Base, Prepared } from './stage.ts';
+import type { Prepared, Stage } from './stage.ts';
 
 /** What a batch came to, by lane. */
 export interface Batch {
@@ -32,14 +31,13 @@ export type BytesOf = (one: Prepared) => number;
 const patienceMs = 120_000;
 
 /** Starts one; it is warm when its first task comes. */
-export async function startVictim(base: Base, wires: readonly Wire[], file: string): Promise<Victim> {
-  const argv = ['--no-warnings', file, base.url, base.rootKeyPath, base.dataDirectory];
+export async function startVictim({ base, wires, compiled }: Stage, file: string): Promise<Victim> {
+  const argv = ['--no-warnings', file, base.url, base.rootKeyPath, base.dataDirectory, compiled.connectorFile];
   // A group of its own, so that it and its connectors die at the same moment.
   const child = spawn(process.execPath, argv, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
-    // Hundreds of these are started: what Node makes of the sources once need not be made again.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(base.dataDirectory, 'compiled') },
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled.folder },
   });
   const exited = once(child, 'exit');
   const kill = async (): Promise<void> => {

@@ -83,7 +83,7 @@ class Run implements AsyncDisposable {
 
   #start(): Promise<Victim> {
     const file = this.#options.victim ?? join(import.meta.dirname, 'victim.ts');
-    const next = startVictim(this.#stage.base, this.#stage.wires, file);
+    const next = startVictim(this.#stage, file);
     next.catch(() => {});
     return next;
   }
@@ -142,7 +142,12 @@ class Run implements AsyncDisposable {
     );
     const accounts = prepared.map(({ task }) => task.account);
     const daily = batch.some(({ operation }) => operationNamed(operation).daily === true);
-    await recover(stage.base, accounts, { daily, run: stage.server.run ?? processRunner() }, this.#signal);
+    await recover(
+      stage.base,
+      accounts,
+      { daily, run: stage.server.run ?? processRunner(stage.compiled.connectorFile) },
+      this.#signal,
+    );
     for (const { one, kept, faults } of await check(stage, prepared)) {
       const stopped = missed.get(one.task.lane);
       const lost = gone.has(one) || !kept;
