@@ -1,12 +1,12 @@
 /**
- * A run starts thousands of processes of the same sources: what Node makes of them is kept in a folder of the run. Killed
- * processes keep nothing, so it is filled once at the beginning. The product does not do this, because whoever can write
- * to such a folder decides what a connector does.
+ * A run starts thousands of processes of the same sources, so what Node makes of these is kept in a folder of the run.
+ * Killed processes keep nothing: it is filled once, at the beginning. The product does not do this, because whoever can
+ * write to such a folder decides what a connector does.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { plainEnv, run, runWell } from '../test/lab/run.ts';
+import { plainEnv, runWell } from '../test/lab/run.ts';
 
 export interface Compiled {
   /** The folder, for NODE_COMPILE_CACHE. */
@@ -20,19 +20,14 @@ export async function compile(parent: string): Promise<Compiled> {
   const folder = join(parent, 'compiled');
   await mkdir(folder, { recursive: true });
   const connectorFile = join(parent, 'connector.mjs');
-  const [worker, victim] = ['../src/rotation/connectors/worker.ts', 'live.ts'].map((file) =>
-    JSON.stringify(pathToFileURL(join(import.meta.dirname, file))),
-  );
+  const worker = pathToFileURL(join(import.meta.dirname, '../src/rotation/connectors/worker.ts')).href;
   const lines = [
     `import { enableCompileCache } from 'node:module';`,
     `enableCompileCache(${JSON.stringify(folder)});`,
-    `await import(${worker});`,
+    `await import(${JSON.stringify(worker)});`,
   ];
   await writeFile(connectorFile, `${lines.join('\n')}\n`);
-  const node = [process.execPath, '--no-warnings'];
-  // Without a job it ends by itself.
-  await run([...node, connectorFile]);
-  const env = { ...plainEnv, NODE_COMPILE_CACHE: folder };
-  await runWell([...node, '--input-type=module', '--eval', `await import(${victim})`], { env });
+  const everything = join(import.meta.dirname, 'everything.ts');
+  await runWell([process.execPath, '--no-warnings', everything], { env: { ...plainEnv, NODE_COMPILE_CACHE: folder } });
   return { folder, connectorFile };
 }

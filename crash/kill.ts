@@ -31,13 +31,13 @@ export type BytesOf = (one: Prepared) => number;
 const patienceMs = 120_000;
 
 /** Starts one; it is warm when its first task comes. */
-export async function startVictim({ base, wires, compiled }: Stage, file: string): Promise<Victim> {
-  const argv = ['--no-warnings', file, base.url, base.rootKeyPath, base.dataDirectory, compiled.connectorFile];
+export async function startVictim({ base, wires }: Stage, file: string): Promise<Victim> {
+  const argv = ['--no-warnings', file, base.url, base.rootKeyPath, base.dataDirectory, base.compiled.connectorFile];
   // A group of its own, so that it and its connectors die at the same moment.
   const child = spawn(process.execPath, argv, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
-    env: { ...process.env, NODE_COMPILE_CACHE: compiled.folder },
+    env: { ...process.env, NODE_COMPILE_CACHE: base.compiled.folder },
   });
   const exited = once(child, 'exit');
   const kill = async (): Promise<void> => {

@@ -18,7 +18,7 @@ import {
   type Vault,
 } from '../src/vault/vault.ts';
 import { openWire, type Wire } from '../test/lab/wire.ts';
-import { type Compiled, compile } from './compiled.ts';
+import type { Compiled } from './compiled.ts';
 import type { Family, Server } from './families/family.ts';
 import type { Stop, Task } from './messages.ts';
 import { type Known, operationNamed, type OperationName, type Past } from './operations.ts';
@@ -32,6 +32,8 @@ export interface Base {
   readonly db: Db;
   readonly owner: Kysely<Tables>;
   readonly vault: Vault;
+  /** What its processes are started from. */
+  readonly compiled: Compiled;
 }
 
 /** One kill that is to be made, or with no stop one performance that is only listened to. */
@@ -57,7 +59,6 @@ export interface Stage extends AsyncDisposable {
   readonly family: Family;
   readonly server: Server;
   readonly wires: readonly Wire[];
-  readonly compiled: Compiled;
   /** New accounts for these cases, one for each lane, on the target too. */
   readonly prepare: (cases: readonly Case[]) => Promise<readonly Prepared[]>;
   /** These are looked after no more. */
@@ -73,7 +74,6 @@ export async function openStage(base: Base, family: Family, lanes: number): Prom
   const server = undo.use(await family.start());
   const wires: Wire[] = [];
   for (let lane = 0; lane < lanes; lane++) wires.push(undo.use(await openWire(server)));
-  const compiled = await compile(base.dataDirectory);
   const { db, vault } = base;
   const node = await nodeName(db);
   let drawn = 0;
@@ -170,7 +170,6 @@ export async function openStage(base: Base, family: Family, lanes: number): Prom
     family,
     server,
     wires,
-    compiled,
     prepare: async (cases) => {
       if (cases.length > lanes) throw new Error(`${cases.length} cases for ${lanes} lanes`);
       const prepared = await Promise.all(cases.map(prepareOne));

@@ -1,11 +1,20 @@
 /** The crash harness itself: it finds nothing where nothing is wrong, and it can fail. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Compiled, compile } from '../../crash/compiled.ts';
 import { type Report, runFamily, type RunOptions } from '../../crash/run.ts';
 import type { RunConnector } from '../../src/rotation/connectors/run.ts';
 import { vaultRoom } from '../vault/room.ts';
 import { askFiles, fileFamily } from './file-target.ts';
+
+const file = new AsyncDisposableStack();
+let compiled: Compiled;
+beforeAll(async () => {
+  compiled = await compile(file.use(await mkdtempDisposable(join(tmpdir(), 'sallyport-crash-'))).path);
+});
+afterAll(() => file.disposeAsync());
 
 async function crash(victim: string, options: Partial<RunOptions>, run: RunConnector = askFiles): Promise<Report> {
   await using room = await vaultRoom();
@@ -13,7 +22,7 @@ async function crash(victim: string, options: Partial<RunOptions>, run: RunConne
   const { rootKeyPath, dataDirectory, vault } = room;
   const folder = join(dataDirectory, 'target');
   await mkdir(folder);
-  return await runFamily({ url, db, owner, rootKeyPath, dataDirectory, vault }, fileFamily(folder, run), {
+  return await runFamily({ url, db, owner, rootKeyPath, dataDirectory, vault, compiled }, fileFamily(folder, run), {
     rounds: 1,
     lanes: 8,
     seed: 'test',

@@ -1,4 +1,4 @@
-/** The connectors there are. A new one is one file and one entry here. */
+/** The connectors there are. A new one is one file, one entry here and one in `loaded.ts`. */
 import type { CredentialKind } from '../../vault/vault.ts';
 import { ad } from './ad.ts';
 import type { Connector } from './connector.ts';

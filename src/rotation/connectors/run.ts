@@ -24,7 +24,7 @@ const workerFile: string = join(import.meta.dirname, 'worker.ts');
 
 /** So many jobs, and so long without one, in milliseconds; then a process ends. */
 const mostJobs = 200;
-const idleMs = 500;
+const usualIdleMs = 500;
 
 interface Worker {
   readonly child: ChildProcessByStdio<Writable, Readable, null>;
@@ -33,8 +33,8 @@ interface Worker {
   jobs: number;
 }
 
-/** A runner of connector processes. `file` is the program; tests give one that misbehaves. */
-export function processRunner(file: string = workerFile): RunConnector {
+/** A runner of connector processes. Tests give a program that misbehaves, and let processes wait longer. */
+export function processRunner(file: string = workerFile, idleMs: number = usualIdleMs): RunConnector {
   /** By connector and target: processes that have answered and wait for a moment. */
   const idle = new Map<string, Set<Worker>>();
 

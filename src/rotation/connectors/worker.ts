@@ -9,8 +9,7 @@ import { RotationError } from '../errors.ts';
 import type { ChangeAnswer, VerifyAnswer } from './connector.ts';
 import { frames, opened, writeFrame } from './frames.ts';
 import { type Answer, type Job, secretsOf, unpackJob } from './job.ts';
-import { connectorNamed } from './registry.ts';
-import { scan } from './scan.ts';
+import { loadConnector } from './loaded.ts';
 
 const waiting: ((signature: Uint8Array) => void)[] = [];
 
@@ -45,8 +44,11 @@ async function serve(head: Uint8Array, bytes: readonly Uint8Array[]): Promise<vo
 
 async function run(job: Job): Promise<Answer> {
   const signal = new AbortController().signal;
-  if (job.operation === 'scan') return scan(job.address, job.port, signal);
-  const connector = connectorNamed(job.connector);
+  if (job.operation === 'scan') {
+    const { scan } = await import('./scan.ts');
+    return await scan(job.address, job.port, signal);
+  }
+  const connector = await loadConnector(job.connector);
   if (connector === undefined) throw new RotationError('rotation.no-connector', job.connector);
   switch (job.operation) {
     case 'verify':
