@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { codeOf } from '../src/base/errors.ts';
 import type { Wire } from '../test/lab/wire.ts';
 import type { FromVictim, Task, ToVictim } from './messages.ts';
 import type { Happened } from './points.ts';
@@ -102,7 +103,7 @@ async function runBatch(
       go();
       await reached;
       if (where.dies === 'process') return stop(lane);
-      for (const pid of await childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+      for (const pid of await childrenOf(child.pid ?? 0)) killIfThere(pid);
       return;
     }
     // It had fewer bytes to send than last time: it dies with the answer in its hands.
@@ -175,6 +176,15 @@ function toldOf({ stop, ...task }: Task): Task {
 
 function send(child: ChildProcess, message: ToVictim): void {
   if (child.connected) child.send(message);
+}
+
+/** A connector without a job ends by itself, perhaps at this moment. */
+export function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 async function childrenOf(pid: number): Promise<readonly number[]> {

@@ -1,9 +1,12 @@
 /** The crash harness itself: it finds nothing where nothing is wrong, and it can fail. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Compiled, compile } from '../../crash/compiled.ts';
+import { killIfThere } from '../../crash/kill.ts';
 import { type Report, runFamily, type RunOptions } from '../../crash/run.ts';
 import type { RunConnector } from '../../src/rotation/connectors/run.ts';
 import { vaultRoom } from '../vault/room.ts';
@@ -63,3 +66,9 @@ test('a value that is kept and not found is not recovered', async () => {
   expect(report).toMatchObject({ kills: 1, recovered: 0, lost: 0 });
   expect(report.failures).toEqual([expect.stringContaining('a conflict is open: incomplete')]);
 }, 60_000);
+
+test('a connector that is gone before it can be killed does not end the run', async () => {
+  const gone = spawn('true');
+  await once(gone, 'exit');
+  expect(() => killIfThere(gone.pid ?? 0)).not.toThrow();
+});
