@@ -11,6 +11,7 @@ import { prepareDatabase } from '../src/db/embedded.ts';
 import type { Tables } from '../src/db/tables.ts';
 import { createRootKey, openVault } from '../src/vault/vault.ts';
 import type { TestCluster } from '../test/support/test-cluster.ts';
+import type { Compiled } from './compiled.ts';
 import type { Base } from './stage.ts';
 
 /** Makes it in `folder`, under this name. */
@@ -18,6 +19,7 @@ export async function openBase(
   { adminUrl, template, failed }: TestCluster,
   folder: string,
   name: string,
+  compiled: Compiled,
 ): Promise<Base & AsyncDisposable> {
   if (adminUrl === undefined || failed !== undefined) throw new Error(`there is no database: ${failed}`);
   await using undo = new AsyncDisposableStack();
@@ -41,5 +43,14 @@ export async function openBase(
   const options = { db, rootKeyPath, dataDirectory, log: silent, clock: systemClock };
   const vault = undo.use(await openVault(options, new AbortController().signal));
   const life = undo.move();
-  return { url, rootKeyPath, dataDirectory, db, owner, vault, [Symbol.asyncDispose]: () => life.disposeAsync() };
+  return {
+    url,
+    rootKeyPath,
+    dataDirectory,
+    db,
+    owner,
+    vault,
+    compiled,
+    [Symbol.asyncDispose]: () => life.disposeAsync(),
+  };
 }

@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { startTestCluster, testFolder } from '../test/support/test-cluster.ts';
 import { openBase } from './base.ts';
+import { compile } from './compiled.ts';
 import { families } from './families/families.ts';
 import { operationNames } from './operations.ts';
 import { everywhere, wordsOfWhere } from './points.ts';
@@ -44,8 +45,9 @@ const reports: Report[] = [];
 {
   await using folder = testFolder();
   await using started = await startTestCluster(folder);
+  const compiled = await compile(folder.path);
   for (const family of chosen) {
-    await using base = await openBase(started.cluster, folder.path, family.name);
+    await using base = await openBase(started.cluster, folder.path, family.name, compiled);
     const report = await runFamily(base, family, {
       rounds: Number(values.rounds),
       lanes: Number(values.lanes),

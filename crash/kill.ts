@@ -6,11 +6,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { codeOf } from '../src/base/errors.ts';
 import type { Wire } from '../test/lab/wire.ts';
 import type { FromVictim, Task, ToVictim } from './messages.ts';
 import type { Happened } from './points.ts';
-import type { Base, Prepared } from './stage.ts';
+import type { Prepared, Stage } from './stage.ts';
 
 /** What a batch came to, by lane. */
 export interface Batch {
@@ -32,14 +32,13 @@ export type BytesOf = (one: Prepared) => number;
 const patienceMs = 120_000;
 
 /** Starts one; it is warm when its first task comes. */
-export async function startVictim(base: Base, wires: readonly Wire[], file: string): Promise<Victim> {
-  const argv = ['--no-warnings', file, base.url, base.rootKeyPath, base.dataDirectory];
+export async function startVictim({ base, wires }: Stage, file: string): Promise<Victim> {
+  const argv = ['--no-warnings', file, base.url, base.rootKeyPath, base.dataDirectory, base.compiled.connectorFile];
   // A group of its own, so that it and its connectors die at the same moment.
   const child = spawn(process.execPath, argv, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
-    // Hundreds of these are started: what Node makes of the sources once need not be made again.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(base.dataDirectory, 'compiled') },
+    env: { ...process.env, NODE_COMPILE_CACHE: base.compiled.folder },
   });
   const exited = once(child, 'exit');
   const kill = async (): Promise<void> => {
@@ -104,7 +103,7 @@ async function runBatch(
       go();
       await reached;
       if (where.dies === 'process') return stop(lane);
-      for (const pid of await childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
+      for (const pid of await childrenOf(child.pid ?? 0)) killIfThere(pid);
       return;
     }
     // It had fewer bytes to send than last time: it dies with the answer in its hands.
@@ -177,6 +176,15 @@ function toldOf({ stop, ...task }: Task): Task {
 
 function send(child: ChildProcess, message: ToVictim): void {
   if (child.connected) child.send(message);
+}
+
+/** A connector without a job ends by itself, perhaps at this moment. */
+export function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 async function childrenOf(pid: number): Promise<readonly number[]> {

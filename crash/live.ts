@@ -3,7 +3,7 @@
  * it does what it is told for several accounts at once, and each of them stops at its own point. Nothing here kills: the
  * harness does, when all have stopped. It ends by itself when the harness is gone.
  *
- *   victim.ts URL ROOT-KEY DATA
+ *   victim.ts URL ROOT-KEY DATA CONNECTOR-PROGRAM
  */
 import { systemClock } from '../src/base/clock.ts';
 import { wordsOf } from '../src/base/errors.ts';
@@ -19,16 +19,25 @@ import { Watch, watched, watchedAt, watchedDatabase, watchedRunner } from './wat
 
 /** Everything goes over one pipe; `alter` lets a test break what is to be found broken. */
 export async function live(alter: (options: RotationOptions) => RotationOptions = (options) => options): Promise<void> {
-  const [url = '', rootKeyPath = '', dataDirectory = ''] = process.argv.slice(2);
+  const [url = '', rootKeyPath = '', dataDirectory = '', connectorFile = ''] = process.argv.slice(2);
   process.once('disconnect', () => process.exit(0));
   const never = new AbortController().signal;
   const db = watchedDatabase(url, 40);
   const clock = systemClock;
   const vault = await openVault({ db, rootKeyPath, dataDirectory, log: silent, clock }, never);
-  const options = { db, vault, log: silent, clock, timing, watch: false, run: processRunner(), at: watchedAt };
+  const options = {
+    db,
+    vault,
+    log: silent,
+    clock,
+    timing,
+    watch: false,
+    run: processRunner(connectorFile),
+    at: watchedAt,
+  };
   const open = (more: Partial<RotationOptions>): Promise<Rotation> => {
     const altered = alter({ ...options, ...more });
-    return openRotation({ ...altered, run: watchedRunner(altered.run ?? processRunner()) }, never);
+    return openRotation({ ...altered, run: watchedRunner(altered.run ?? options.run) }, never);
   };
   const ways: Ways = {
     rotation: await open({}),

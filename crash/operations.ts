@@ -75,6 +75,17 @@ const operations = {
     perform: async ({ rotation }, { account }, signal) =>
       told(await rotation.rotate(account, 'on-demand', actor, signal)),
   },
+  /** A change that is asked for and not waited for; when the product starts again, it makes it. */
+  wish: {
+    past: async (past) => {
+      past.live((await past.known(null, 'C')).value);
+      return nothing;
+    },
+    perform: async ({ rotation }, { account }) => {
+      await rotation.wish([account], { trigger: 'event', reason: 'crash' }, actor);
+      return 'wished';
+    },
+  },
   verify: {
     past: async (past) => {
       const { old, fresh } = await conflict(past);

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isRefusal } from '../src/base/errors.ts';
-import { processRunner } from '../src/rotation/connectors/run.ts';
+import { processRunner, type RunConnector } from '../src/rotation/connectors/run.ts';
 import { historyOf } from '../src/rotation/ledger/history.ts';
 import { check, lostAmong } from './check.ts';
 import type { Family } from './families/family.ts';
@@ -73,17 +73,20 @@ class Run implements AsyncDisposable {
   readonly #stage: Stage;
   readonly #options: RunOptions;
   readonly #signal = new AbortController().signal;
+  /** Of the product that starts again. */
+  readonly #connectors: RunConnector;
   #next: Promise<Victim>;
 
   constructor(stage: Stage, options: RunOptions) {
     this.#stage = stage;
     this.#options = options;
+    this.#connectors = stage.server.run ?? processRunner(stage.base.compiled.connectorFile, betweenBatchesMs);
     this.#next = this.#start();
   }
 
   #start(): Promise<Victim> {
     const file = this.#options.victim ?? join(import.meta.dirname, 'victim.ts');
-    const next = startVictim(this.#stage.base, this.#stage.wires, file);
+    const next = startVictim(this.#stage, file);
     next.catch(() => {});
     return next;
   }
@@ -142,7 +145,7 @@ class Run implements AsyncDisposable {
     );
     const accounts = prepared.map(({ task }) => task.account);
     const daily = batch.some(({ operation }) => operationNamed(operation).daily === true);
-    await recover(stage.base, accounts, { daily, run: stage.server.run ?? processRunner() }, this.#signal);
+    await recover(stage.base, accounts, { daily, run: this.#connectors }, this.#signal);
     for (const { one, kept, faults } of await check(stage, prepared)) {
       const stopped = missed.get(one.task.lane);
       const lost = gone.has(one) || !kept;
@@ -250,6 +253,9 @@ function fits(one: Case, batch: readonly Case[]): boolean {
   const same = batch.filter((other) => kindOf(other) === kind).length;
   return kind === 'within' ? same < 1 : kind === 'connector' ? same < mostConnectors : true;
 }
+
+/** So long connector processes wait for the next batch, in milliseconds. */
+const betweenBatchesMs = 10_000;
 
 /** They die one after the other. */
 const mostConnectors = 2;

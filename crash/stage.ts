@@ -18,6 +18,7 @@ import {
   type Vault,
 } from '../src/vault/vault.ts';
 import { openWire, type Wire } from '../test/lab/wire.ts';
+import type { Compiled } from './compiled.ts';
 import type { Family, Server } from './families/family.ts';
 import type { Stop, Task } from './messages.ts';
 import { type Known, operationNamed, type OperationName, type Past } from './operations.ts';
@@ -31,6 +32,8 @@ export interface Base {
   readonly db: Db;
   readonly owner: Kysely<Tables>;
   readonly vault: Vault;
+  /** What its processes are started from. */
+  readonly compiled: Compiled;
 }
 
 /** One kill that is to be made, or with no stop one performance that is only listened to. */

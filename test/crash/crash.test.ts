@@ -1,11 +1,23 @@
 /** The crash harness itself: it finds nothing where nothing is wrong, and it can fail. */
-import { mkdir } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Compiled, compile } from '../../crash/compiled.ts';
+import { killIfThere } from '../../crash/kill.ts';
 import { type Report, runFamily, type RunOptions } from '../../crash/run.ts';
 import type { RunConnector } from '../../src/rotation/connectors/run.ts';
 import { vaultRoom } from '../vault/room.ts';
 import { askFiles, fileFamily } from './file-target.ts';
+
+const file = new AsyncDisposableStack();
+let compiled: Compiled;
+beforeAll(async () => {
+  compiled = await compile(file.use(await mkdtempDisposable(join(tmpdir(), 'sallyport-crash-'))).path);
+});
+afterAll(() => file.disposeAsync());
 
 async function crash(victim: string, options: Partial<RunOptions>, run: RunConnector = askFiles): Promise<Report> {
   await using room = await vaultRoom();
@@ -13,7 +25,7 @@ async function crash(victim: string, options: Partial<RunOptions>, run: RunConne
   const { rootKeyPath, dataDirectory, vault } = room;
   const folder = join(dataDirectory, 'target');
   await mkdir(folder);
-  return await runFamily({ url, db, owner, rootKeyPath, dataDirectory, vault }, fileFamily(folder, run), {
+  return await runFamily({ url, db, owner, rootKeyPath, dataDirectory, vault, compiled }, fileFamily(folder, run), {
     rounds: 1,
     lanes: 8,
     seed: 'test',
@@ -54,3 +66,9 @@ test('a value that is kept and not found is not recovered', async () => {
   expect(report).toMatchObject({ kills: 1, recovered: 0, lost: 0 });
   expect(report.failures).toEqual([expect.stringContaining('a conflict is open: incomplete')]);
 }, 60_000);
+
+test('a connector that is gone before it can be killed does not end the run', async () => {
+  const gone = spawn('true');
+  await once(gone, 'exit');
+  expect(() => killIfThere(gone.pid ?? 0)).not.toThrow();
+});

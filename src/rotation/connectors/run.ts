@@ -24,7 +24,7 @@ const workerFile: string = join(import.meta.dirname, 'worker.ts');
 
 /** So many jobs, and so long without one, in milliseconds; then a process ends. */
 const mostJobs = 1000;
-const idleMs = 5000;
+const usualIdleMs = 5000;
 
 interface Worker {
   readonly child: ChildProcessByStdio<Writable, Readable, null>;
@@ -39,7 +39,7 @@ interface Worker {
 export type ProcessRunner = RunConnector & AsyncDisposable;
 
 /** A runner of connector processes. `file` is the program; tests give one that misbehaves. */
-export function processRunner(file: string = workerFile): ProcessRunner {
+export function processRunner(file: string = workerFile, idleMs: number = usualIdleMs): ProcessRunner {
   /** By connector and target: processes that have answered and wait for a moment. */
   const idle = new Map<string, Set<Worker>>();
 
