@@ -276,9 +276,16 @@ test('two processes that want to change one account at once: one does, the other
   await using stage = await scene();
   const { room, account } = stage;
   const other = await room.open();
-  const results = await Promise.all(
-    [room.rotation, other].map((each) => each.rotate(account.id, 'on-demand', operator, never)),
-  );
+  const { promise: both, resolve: started } = Promise.withResolvers<readonly Promise<unknown>[]>();
+  const { onChange } = stage.target;
+  // Whoever changes it is at it until the other one has its answer.
+  stage.target.onChange = async (next) => {
+    await Promise.race(await both);
+    return onChange(next);
+  };
+  const running = [room.rotation, other].map((each) => each.rotate(account.id, 'on-demand', operator, never));
+  started(running);
+  const results = await Promise.all(running);
   expect(results.map((result) => (isRefusal(result) ? result.code : result.status)).sort()).toEqual([
     'confirmed',
     'rotation.changing',
