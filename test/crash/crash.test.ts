@@ -43,7 +43,7 @@ test('killed at every named point on a target of files: the live value is found 
   expect(report.kills).toBeGreaterThan(40);
   for (const point of ['within intent', 'before change', 'after outcome', 'within resolution', 'after reconcile'])
     expect(report.occurred, point).toContain(point);
-}, 180_000);
+}, 400_000);
 
 test('a target that is changed before its intent is durable loses a value, and the harness says so', async () => {
   const report = await crash('hasty-victim.ts', { operation: 'rotate', point: 'within intent' });

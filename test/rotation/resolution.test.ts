@@ -254,7 +254,7 @@ test('120 conflicts go in batches of 50, 50 and 20, each under one verification 
   expect([...sizes.values()].sort((a, b) => b - a)).toEqual([50, 50, 20]);
   expect(await room.rotation.conflicts.list(never)).toEqual([]);
   expect(ids).toHaveLength(120);
-});
+}, 120_000);
 
 test('looking for conflicts over all accounts is saved with its time', async () => {
   await using stage = await scene({ rules: { automaticResolution: false } });
