@@ -68,15 +68,18 @@ export async function clearToDraw(
   signal: AbortSignal,
 ): Promise<{ readonly waited: boolean; readonly fault: ChangeAnswer | undefined }> {
   const { id } = subject.account;
-  const { facts, fold } = await foldOf(context.db, id);
+  const { db, clock, timing } = context;
+  const { facts, fold } = await foldOf(db, id);
+  const heardAt = await heardOf(db, id, clock.now());
   if (subject.admin !== undefined) {
     const hands = handsOf(subject, fold.root);
-    for (const sigkey of sinceRoot(facts, fold, await heardOf(context.db, id, context.clock.now()))) {
+    for (const sigkey of sinceRoot(facts, fold, heardAt)) {
       const answer = await endChange(context, subject, { hands, sigkey }, actor, signal);
       if (answer !== undefined && answer.said !== 'confirmed') return { waited: false, fault: answer };
     }
   }
-  return { waited: await untilLanded(context, id, signal), fault: undefined };
+  const landed = quietUntil(facts, heardAt, landingMs(timing)) <= clock.now();
+  return { waited: landed ? false : await untilLanded(context, id, signal), fault: undefined };
 }
 
 /** Values that were called uncertain after the current one was confirmed: whoever drew that one had ended what was before. */
