@@ -22,7 +22,8 @@ import type { RotationResult } from '../result.ts';
 import { resolveUnder } from './automatic.ts';
 import { conflictOf, servesOthers } from './conflict.ts';
 import { writeSettled } from './settle.ts';
-import { untried, verifyUnder } from './synchrony.ts';
+import { isKnownLost } from './sync-state.ts';
+import { verifyUnder } from './synchrony.ts';
 import type { VerificationId } from './verifications.ts';
 
 /** See `Rotation.reconcile`. */
@@ -82,7 +83,7 @@ async function isLost(context: Context, subject: Subject, lease: Lease, actor: A
   const checked = await verifyUnder(context, subject, lease, actor, { heartbeat: false });
   if (isRefusal(checked)) return checked;
   if (checked.answer === 'accepted') return turnDown('rotation.not-lost', label);
-  if (checked.answer === 'rejected' && checked.class !== untried) return true;
+  if (checked.answer === 'rejected' && isKnownLost(checked.class)) return true;
   return turnDown('rotation.not-known-lost', `${label}: ${checked.words}`);
 }
 
@@ -107,7 +108,7 @@ async function wasFoundLost(
     .select(['sigkey', 'state', 'class', 'checked_at'])
     .where('account_id', '=', subject.account.id)
     .executeTakeFirst();
-  if (sync?.state !== 'out-of-sync' || sync.class === untried) return false;
+  if (sync?.state !== 'out-of-sync' || !isKnownLost(sync.class)) return false;
   return sync.sigkey === root && sync.checked_at.getTime() > oldest;
 }
 

@@ -3,13 +3,12 @@
  * refused, every value that was ever known is tried, and the one that works becomes current again. Changes nothing on
  * the target.
  */
-import { type Actor, record } from '../../audit/audit.ts';
+import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
-import type { AccountId, Sigkey } from '../../base/ids.ts';
+import type { AccountId } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import { untilLanded } from '../change/landing.ts';
 import { tryCandidates, tryLogin } from '../change/logins.ts';
-import { noteAttempt } from '../change/outcome.ts';
 import { settlePending } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
 import type { VerifyAnswer } from '../connectors/connector.ts';
@@ -17,13 +16,13 @@ import type { Context } from '../context.ts';
 import { type Lease, takeLease } from '../ledger/lease.ts';
 import { foldOf } from '../ledger/ledger.ts';
 import { decideRoot, retained, verdictOf } from '../plan/resolve.ts';
-import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import { remedyOf } from '../remedies.ts';
 import type { VerifyResult } from '../result.ts';
 import { resolveUnder, ruledOut } from './automatic.ts';
 import { conflictOf } from './conflict.ts';
 import { noteTry, settleConflict } from './settle.ts';
+import { noteSynchrony, several, untried } from './sync-state.ts';
 import type { VerificationId } from './verifications.ts';
 
 /** See `Rotation.verify`. `heartbeat`: nobody asked, the time had come. */
@@ -83,8 +82,14 @@ export async function verifyUnder(
     const rejected = [...before, ...dug.filter((one) => one.answer === 'rejected').map((one) => one.sigkey)];
     const words = 'the recorded value is refused, and not every former one could be tried yet';
     await noteTry(context, subject, conflict, { ...found, rejected }, words, actor);
-    await noteSynchrony(context, subject, sigkey, { answer: 'rejected', class: untried, words }, by);
+    await noteSynchrony(context, subject, sigkey, { answer: 'rejected', class: untried, words }, by, untried);
     return { answer: 'rejected', class: untried, words, remedy: remedyOf(untried) };
+  }
+  if (found.kind === 'manual' && found.because === 'several-accepted') {
+    const working = dug.filter((one) => one.answer === 'accepted').length;
+    const words = `the recorded value is refused, and ${working} former ones work, so it is not known which one holds`;
+    await noteSynchrony(context, subject, sigkey, { ...answer, words }, by, several);
+    return { answer: 'unknown', class: 'none', words, remedy: severalWork };
   }
   if (found.kind !== 'root') {
     await noteSynchrony(context, subject, sigkey, answer, by);
@@ -114,54 +119,13 @@ export async function verifyUnder(
   return { answer: 'accepted', class: 'none', words, remedy: '' };
 }
 
-/**
- * Out of sync, and former values are left that were not tried, because refused logins had used up what the target allows:
- * nothing is known to be lost yet, and the rest is tried when they no longer count.
- */
-export const untried = 'budget';
+const severalWork =
+  'wait until the target has forgotten the old values, then run `sallyport verify ACCOUNT`; or store the one that holds (`sallyport account set ACCOUNT`)';
 
 const accepted: VerifyAnswer = { answer: 'accepted', class: 'none', words: '' };
 
 export const outOfSync =
   'let the reconcile account set a new value (`sallyport reconcile ACCOUNT`), or store the one that works (`sallyport account set ACCOUNT`)';
-
-/** Writes down what a login with the current value showed. */
-async function noteSynchrony(
-  context: Context,
-  { account, verifier }: Subject,
-  sigkey: Sigkey,
-  { answer, class: kind, words }: VerifyAnswer,
-  by: { readonly actor: Actor; readonly started: number; readonly trigger: string },
-): Promise<void> {
-  const state = ({ accepted: 'in-sync', rejected: 'out-of-sync', unknown: 'unknown' } as const)[answer];
-  await commit(context, 'synchrony', async (tx) => {
-    const now = context.clock.now();
-    const before = await tx
-      .selectFrom('account_sync')
-      .select('state')
-      .where('account_id', '=', account.id)
-      .executeTakeFirst();
-    // From when it began: what came in between may be newer than the answer.
-    const row = { sigkey, state, class: kind, words, checked_at: new Date(by.started) };
-    await tx
-      .insertInto('account_sync')
-      .values({ account_id: account.id, ...row })
-      .onConflict((there) => there.column('account_id').doUpdateSet(row))
-      .execute();
-    // The next time every former value is tried anew, unless this time is not over.
-    if (kind !== untried) await tx.deleteFrom('conflict_try').where('account_id', '=', account.id).execute();
-    const about = { account: account.id, target: account.target.id, sigkey };
-    await record(tx, by.actor, { type: 'rotation.verified', about, details: { connector: verifier.name, answer } });
-    const { actor, started, trigger } = by;
-    const note = { account: account.id, trigger, actor, started, ended: now, sigkey };
-    const message = `${answer} ${words}`.trim();
-    await noteAttempt(tx, { ...note, result: 'verified', class: kind === 'none' ? null : kind, message });
-    if (state !== 'out-of-sync' || before?.state === 'out-of-sync') return;
-    const details = { code: kind, reason: words };
-    await record(tx, by.actor, { type: 'rotation.out-of-sync', about, details });
-    await record(tx, by.actor, { type: 'rotation.alert', about, details: { reason: 'out of sync with its target' } });
-  });
-}
 
 function resultOf(resolved: Awaited<ReturnType<typeof resolveUnder>>): VerifyResult {
   switch (resolved.outcome) {

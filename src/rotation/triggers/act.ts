@@ -12,7 +12,8 @@ import { takeLease } from '../ledger/lease.ts';
 import { noteOnce } from '../ledger/notes.ts';
 import { type Action, plan } from '../plan/next.ts';
 import { commit } from '../points.ts';
-import { untried, verifyAccount } from '../resolution/synchrony.ts';
+import { isKnownLost } from '../resolution/sync-state.ts';
+import { verifyAccount } from '../resolution/synchrony.ts';
 import { reconcileIfTold } from './conflicts.ts';
 import { unchecked } from './ready.ts';
 
@@ -110,6 +111,6 @@ async function say(
 async function beat(context: Context, id: AccountId, signal: AbortSignal): Promise<void> {
   if ((await unchecked(context, context.clock.now(), id)).length === 0) return;
   const result = await verifyAccount(context, id, self, { heartbeat: true }, signal);
-  if (isRefusal(result) || result.answer !== 'rejected' || result.class === untried) return;
+  if (isRefusal(result) || result.answer !== 'rejected' || !isKnownLost(result.class)) return;
   await reconcileIfTold(context, id, signal);
 }

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import { dueAccounts } from '../management.ts';
 import type { Ready } from '../plan/choose.ts';
 import { budgetMs } from '../plan/resolve.ts';
-import { untried } from '../resolution/synchrony.ts';
+import { untried } from '../resolution/sync-state.ts';
 
 /** Due by schedule or age; used by a session that ended; wished for; pending; or not tried at the target for long. */
 export async function readyAccounts(context: Context, now: number): Promise<readonly Ready[]> {
