@@ -243,7 +243,12 @@ const codes = {
 } as const satisfies Record<Because, string>;
 
 /** Says why not, in the audit trail too; nothing was done and nothing is lost: the plan asks again. */
-async function skipped(context: Context, subject: Subject, why: Because, actor: Actor): Promise<RotationRefusal> {
+export async function skipped(
+  context: Context,
+  subject: Subject,
+  why: Because,
+  actor: Actor,
+): Promise<RotationRefusal> {
   const about = { account: subject.account.id, target: subject.account.target.id };
   await commit(context, 'attempt', (tx) =>
     record(tx, actor, { type: 'rotation.skipped', about, details: { reason: why } }),

@@ -8,19 +8,22 @@ import { isRefusal } from '../../base/errors.ts';
 import type { AccountId, Sigkey } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Tx } from '../../db/db.ts';
-import { holdIfFree, reconcileUnder } from '../change/engine.ts';
+import { holdIfFree, reconcileUnder, skipped } from '../change/engine.ts';
 import { clearToDraw } from '../change/landing.ts';
 import { settlePending } from '../change/pending.ts';
+import { questionOf } from '../change/question.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { type Lease, takeLease } from '../ledger/lease.ts';
 import { foldOf } from '../ledger/ledger.ts';
+import { plan } from '../plan/next.ts';
 import { decideRoot, forcedRoot } from '../plan/resolve.ts';
 import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { resolveUnder } from './automatic.ts';
 import { conflictOf, servesOthers } from './conflict.ts';
+import { overtaken, whyNotHere } from './hearing.ts';
 import { writeSettled } from './settle.ts';
 import { isKnownLost } from './sync-state.ts';
 import { verifyUnder } from './synchrony.ts';
@@ -43,6 +46,18 @@ export async function reconcileAccount(
   await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
   if (lease === undefined) return turnDown('rotation.changing', label);
   await settlePending(context, subject, lease, lease.signal);
+
+  // Only the node that resolves may judge that a value is lost, and not while its database is older than what others know.
+  const [action] = plan(await questionOf(context, subject, { demanded: 'reconcile', mine: true }));
+  if (action?.kind !== 'randomize')
+    return await skipped(
+      context,
+      subject,
+      action !== undefined && 'because' in action ? action.because : 'changing',
+      actor,
+    );
+  if (!(await context.peers.mayResolve(subject.policy.id)))
+    return await skipped(context, subject, 'not-managing', actor);
 
   const { fault } = await clearToDraw(context, subject, actor, lease.signal);
   if (fault !== undefined) return turnDown('rotation.not-known-lost', `${label}: ${fault.words}`);
@@ -69,6 +84,12 @@ export async function reconcileAccount(
 async function isLost(context: Context, subject: Subject, lease: Lease, actor: Actor): Promise<true | RotationRefusal> {
   const { label } = subject.account;
   const { fold } = await foldOf(context.db, subject.account.id);
+  if (fold.conflict === 'none') {
+    const since = context.clock.now();
+    const unclear = await whyNotHere(context, subject, { fold, since }, lease.signal);
+    if (unclear === overtaken) return isLost(context, subject, lease, actor);
+    if (unclear !== undefined) return turnDown('rotation.not-known-lost', `${label}: ${unclear}`);
+  }
   if (await wasFoundLost(context, subject, fold.root, lease.signal)) return true;
   if (fold.conflict !== 'none') {
     const wish = { verification: newId<VerificationId>(), actor, demanded: true };

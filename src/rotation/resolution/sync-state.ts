@@ -17,11 +17,13 @@ import { commit } from '../points.ts';
 export const untried = 'budget';
 /** Several former values work, so nobody knows which one holds. */
 export const several = 'several-accepted';
+/** No former value was tried: another node may know more, or it is the one that tries them. */
+export const unheard = 'nodes';
 
 /** The current value is refused, and yet nothing is known to be lost: never a reason to reset an account. */
-export type Open = typeof untried | typeof several;
+export type Open = typeof untried | typeof several | typeof unheard;
 
-const open: ReadonlySet<string> = new Set([untried, several] satisfies Open[]);
+const open: ReadonlySet<string> = new Set([untried, several, unheard] satisfies Open[]);
 
 /** Of an account that is out of sync: whether every known value was tried and refused. `kind` is the class that was kept. */
 export function isKnownLost(kind: string): boolean {

@@ -21,8 +21,9 @@ import { remedyOf } from '../remedies.ts';
 import type { VerifyResult } from '../result.ts';
 import { resolveUnder, ruledOut } from './automatic.ts';
 import { conflictOf } from './conflict.ts';
+import { overtaken, whyNotHere } from './hearing.ts';
 import { noteTry, settleConflict } from './settle.ts';
-import { noteSynchrony, several, untried } from './sync-state.ts';
+import { noteSynchrony, several, unheard, untried } from './sync-state.ts';
 import type { VerificationId } from './verifications.ts';
 
 /** See `Rotation.verify`. `heartbeat`: nobody asked, the time had come. */
@@ -67,11 +68,20 @@ export async function verifyUnder(
     return { answer: said, class: kind, words, remedy: said === 'accepted' ? '' : remedyOf(kind) };
   }
 
-  // -- Somebody has changed it: perhaps back to a value that we know -------------------------------------------------
+  // -- Somebody has changed it: perhaps another node, whose value is on its way here ---------------------------------
   if (await untilLanded(context, account.id, lease.signal)) {
     ({ facts, fold } = await foldOf(context.db, account.id));
     if (fold.conflict !== 'none' || fold.root !== sigkey) return verifyUnder(context, subject, lease, actor, how);
   }
+  const unclear = await whyNotHere(context, subject, { fold, since: started }, lease.signal);
+  if (unclear !== undefined) {
+    const words = `the recorded value is refused, and ${unclear}`;
+    // What is known now is asked anew; what was found out about something older is no news of the account.
+    if (unclear !== overtaken) await noteSynchrony(context, subject, sigkey, { ...answer, words }, by, unheard);
+    return { answer: 'unknown', class: 'none', words, remedy: 'ask again in a while' };
+  }
+
+  // -- Or perhaps back to a value that we know -----------------------------------------------------------------------
   const conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
   const before = ruledOut(conflict);
   const others = retained(facts, fold).filter((one) => !before.includes(one));

@@ -1,11 +1,11 @@
 /** Which accounts may have something to do now, found by a few queries over all of them; `plan` says of each whether it has. */
 import { sql } from 'kysely';
-import type { AccountId, TargetId } from '../../base/ids.ts';
+import type { AccountId, PolicyId, TargetId } from '../../base/ids.ts';
 import type { Context } from '../context.ts';
 import { dueAccounts } from '../management.ts';
 import type { Ready } from '../plan/choose.ts';
 import { budgetMs } from '../plan/resolve.ts';
-import { untried } from '../resolution/sync-state.ts';
+import { unheard, untried } from '../resolution/sync-state.ts';
 
 /** Due by schedule or age; used by a session that ended; wished for; pending; or not tried at the target for long. */
 export async function readyAccounts(context: Context, now: number): Promise<readonly Ready[]> {
@@ -58,11 +58,12 @@ async function unsettled({ db }: Context): Promise<Ready[]> {
 }
 
 /**
- * Accounts whose current value was not tried at the target for the time of a heartbeat, those where former values are
+ * Accounts that this node resolves and whose current value was not tried at the target for the time of a heartbeat, those where former values are
  * still to be tried and refused logins no longer count, and those where an outcome came too late since the last time:
  * what it speaks of may be what the target has.
  */
-export async function unchecked({ db, rules }: Context, now: number, only?: AccountId): Promise<Ready[]> {
+export async function unchecked(context: Context, now: number, only?: AccountId): Promise<Ready[]> {
+  const { db, rules, peers } = context;
   if (rules.heartbeatMs <= 0) return [];
   const oldest = new Date(now - rules.heartbeatMs);
   const rows = await db
@@ -71,7 +72,8 @@ export async function unchecked({ db, rules }: Context, now: number, only?: Acco
     .innerJoin('account_current', 'account_current.account_id', 'account.id')
     .innerJoin('ledger_account', 'ledger_account.account_id', 'account.id')
     .leftJoin('account_sync', 'account_sync.account_id', 'account.id')
-    .select(['account.id', 'account.target_id', 'account_sync.checked_at', 'account_current.changed_at'])
+    .select(['account.id', 'account.target_id', 'account.policy_id'])
+    .select(['account_sync.checked_at', 'account_current.changed_at'])
     .where('account.removed_at', 'is', null)
     .where('account.connector', 'is not', null)
     .where('account_current.sigkey', 'is not', null)
@@ -85,7 +87,7 @@ export async function unchecked({ db, rules }: Context, now: number, only?: Acco
             is('account_sync.checked_at', '<', oldest),
             is.and([
               is('account_sync.state', '=', 'out-of-sync'),
-              is('account_sync.class', '=', untried),
+              is('account_sync.class', 'in', [untried, unheard]),
               is('account_sync.checked_at', '<', new Date(now - budgetMs)),
             ]),
           ]),
@@ -100,7 +102,11 @@ export async function unchecked({ db, rules }: Context, now: number, only?: Acco
       ]),
     )
     .execute();
-  return rows.flatMap(({ id, target_id: target, checked_at: checked, changed_at: changed }): Ready[] => {
+  // One node alone: several that try a value would each spend what the target allows of refused logins.
+  const mine = new Set<PolicyId>();
+  for (const policy of new Set(rows.map((row) => row.policy_id))) if (await peers.mayResolve(policy)) mine.add(policy);
+  const own = rows.filter((row) => mine.has(row.policy_id));
+  return own.flatMap(({ id, target_id: target, checked_at: checked, changed_at: changed }): Ready[] => {
     const since = Math.max(changed.getTime(), checked?.getTime() ?? 0) + rules.heartbeatMs;
     return target === null ? [] : [{ account: id, target: target as TargetId, since }];
   });
