@@ -22,6 +22,7 @@ import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
 import { resolveUnder } from './automatic.ts';
+import { lostSinceBlanked } from './blanked.ts';
 import { conflictOf, servesOthers } from './conflict.ts';
 import { overtaken, whyNotHere } from './hearing.ts';
 import { writeSettled } from './settle.ts';
@@ -99,8 +100,7 @@ async function isLost(context: Context, subject: Subject, lease: Lease, actor: A
       return turnDown('rotation.not-lost', `${label}: the conflict is settled, a known value works`);
     return turnDown('rotation.not-known-lost', `${label}: ${resolved.words}`);
   }
-  // An account that never had a value has nothing to lose.
-  if (fold.root === null) return true;
+  if (fold.root === null) return lostSinceBlanked(context, subject, lease, actor);
   const checked = await verifyUnder(context, subject, lease, actor, { heartbeat: false });
   if (isRefusal(checked)) return checked;
   if (checked.answer === 'accepted') return turnDown('rotation.not-lost', label);
@@ -120,9 +120,9 @@ async function wasFoundLost(
   const oldest = context.clock.now() - freshMs;
   const conflict = await conflictOf(context, subject, { demanded: false }, signal);
   if (conflict.fold.conflict !== 'none') {
-    const { lastTry } = conflict;
-    const verdict = lastTry?.verdict;
-    return lastTry !== null && lastTry.at > oldest && verdict?.kind === 'manual' && verdict.because === 'none-accepted';
+    // And it must still be so: that other nodes were heard, for one.
+    const { lastTry, step } = conflict;
+    return lastTry !== null && lastTry.at > oldest && step.kind === 'manual' && step.because === 'none-accepted';
   }
   const sync = await context.db
     .selectFrom('account_sync')
