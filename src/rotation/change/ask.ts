@@ -3,9 +3,10 @@
  * question and zeroed after it. What cannot be asked is an answer too.
  */
 import type { Actor } from '../../audit/audit.ts';
-import { isRefusal } from '../../base/errors.ts';
+import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { Sigkey } from '../../base/ids.ts';
 import { parsePrivateKey, signerFromPrivateKey } from '../../protocol/ssh/ssh.ts';
+import { VaultError } from '../../vault/errors.ts';
 import { type Account, accountById, type Credential } from '../../vault/vault.ts';
 import type {
   ChangeAnswer,
@@ -77,12 +78,15 @@ export async function verifyCandidates(
 ): Promise<readonly VerifyAnswer[]> {
   using opened = new DisposableStack();
   const candidates: LoginCredential[] = [];
+  const asked = new Map<Sigkey, number>();
   for (const sigkey of sigkeys) {
-    const credential = opened.use(await context.vault.openVersion(subject.account.id, sigkey, 'verification', actor));
-    const candidate = await usable(credential, signal);
+    const credential = await openable(context, subject, sigkey, actor);
+    if (credential === undefined) continue;
+    const candidate = await usable(opened.use(credential), signal);
     if (candidate === undefined) return sigkeys.map(() => cannot);
-    candidates.push(candidate);
+    asked.set(sigkey, candidates.push(candidate) - 1);
   }
+  if (candidates.length === 0) return sigkeys.map(() => unopened);
   const overseer = [subject.admin, subject.reconciler].find((one) => one !== undefined && one.current !== null);
   const admin =
     overseer?.current == null
@@ -101,7 +105,34 @@ export async function verifyCandidates(
     },
     signal,
   );
-  return sigkeys.map((_, at) => answer.each?.[at] ?? { ...verificationOf(answer), answer: 'unknown' });
+  return sigkeys.map((sigkey) => {
+    const at = asked.get(sigkey);
+    if (at === undefined) return unopened;
+    return answer.each?.[at] ?? { ...verificationOf(answer), answer: 'unknown' };
+  });
+}
+
+/** Said of a value that could not be asked about, because only its fact is here: nothing is known of it. */
+export const unopened: VerifyAnswer = {
+  answer: 'unknown',
+  class: 'unsupported',
+  words: 'this value cannot be opened here: it has not arrived, or its key was destroyed',
+};
+
+/** Undefined for a value that cannot be opened: the others are to be tried all the same. */
+async function openable(
+  context: Context,
+  { account }: Subject,
+  sigkey: Sigkey,
+  actor: Actor,
+): Promise<Awaited<ReturnType<Context['vault']['openVersion']>> | undefined> {
+  try {
+    return await context.vault.openVersion(account.id, sigkey, 'verification', actor);
+  } catch (error) {
+    if (!(error instanceof VaultError)) throw error;
+    context.log.warn({ account: account.id, sigkey }, `a value cannot be tried: ${wordsOf(error)}`);
+    return undefined;
+  }
 }
 
 /** One step of a change. `tag` names it on the target. */

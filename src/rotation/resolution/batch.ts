@@ -3,7 +3,7 @@
  * a few accounts of a batch at a time.
  */
 import type { Actor } from '../../audit/audit.ts';
-import { isRefusal } from '../../base/errors.ts';
+import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Context } from '../context.ts';
@@ -18,7 +18,10 @@ export interface BatchEntry {
   readonly answer: Resolved | RotationRefusal;
 }
 
-/** Resolves these accounts; `told` hears of each as soon as it is done. Ends early with the signal. */
+/**
+ * Resolves these accounts; `told` hears of each as soon as it is done. One that breaks keeps no other from its turn: that is
+ * logged, and where somebody asked it is thrown when all the others are done. Ends early with the signal.
+ */
 export async function resolveInBatches(
   context: Context,
   accounts: readonly AccountId[],
@@ -27,18 +30,26 @@ export async function resolveInBatches(
   signal: AbortSignal,
 ): Promise<void> {
   const { batchLimit, overall } = context.rules;
+  const broken: unknown[] = [];
   for (let at = 0; at < accounts.length; at += batchLimit) {
     signal.throwIfAborted();
     const verification = newId<VerificationId>();
     const waiting = accounts.slice(at, at + batchLimit);
     const worker = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const answer = await resolveAccount(context, next, { verification, ...wish }, signal);
-        told({ account: next, verification, answer });
-      }
+      for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift())
+        try {
+          const answer = await resolveAccount(context, next, { verification, ...wish }, signal);
+          told({ account: next, verification, answer });
+        } catch (error) {
+          if (signal.aborted) return;
+          context.log.error({ account: next }, `an account could not be resolved: ${wordsOf(error)}`);
+          broken.push(error);
+        }
     };
     await Promise.all(Array.from({ length: Math.min(overall, waiting.length) }, worker));
   }
+  signal.throwIfAborted();
+  if (wish.demanded && broken.length > 0) throw broken[0];
 }
 
 /** Accounts in conflict whose resolution has something to do now: not those that are a person's, or wait. */

@@ -70,11 +70,22 @@ export function resolveConflicts(context: Context, signal: AbortSignal): Resolve
 async function round(context: Context, replaced: Map<AccountId, number>, signal: AbortSignal): Promise<void> {
   const due: AccountId[] = [];
   const lost = new Set<AccountId>();
-  for (const id of await conflictedAccounts(context)) {
-    const work = await workOf(context, id, signal);
-    if (work === 'resolve') due.push(id);
-    if (work === 'replace' && (replaced.get(id) ?? 0) + retryMs <= context.clock.now()) lost.add(id);
-  }
+  // One account that breaks keeps no other from its turn.
+  const each = async (id: AccountId, look: () => Promise<void>): Promise<void> => {
+    signal.throwIfAborted();
+    try {
+      await look();
+    } catch (error) {
+      signal.throwIfAborted();
+      context.log.error({ account: id }, `a conflict could not be looked after: ${wordsOf(error)}`);
+    }
+  };
+  for (const id of await conflictedAccounts(context))
+    await each(id, async () => {
+      const work = await workOf(context, id, signal);
+      if (work === 'resolve') due.push(id);
+      if (work === 'replace' && (replaced.get(id) ?? 0) + retryMs <= context.clock.now()) lost.add(id);
+    });
   const told = ({ account, answer }: BatchEntry): void => {
     if (isRefusal(answer)) return context.log.debug({ account }, `not resolved: ${answer.reason}`);
     if (answer.outcome === 'manual' && answer.because === 'none-accepted') lost.add(account);
@@ -83,7 +94,7 @@ async function round(context: Context, replaced: Map<AccountId, number>, signal:
   await resolveInBatches(context, due, { actor: self, demanded: false }, told, signal);
   for (const id of lost) {
     replaced.set(id, context.clock.now());
-    await reconcileIfTold(context, id, signal);
+    await each(id, async () => await reconcileIfTold(context, id, signal));
   }
 }
 
