@@ -22,7 +22,7 @@ export type ManualReason =
   | 'several-accepted'
   /** Another node could not be heard in time. */
   | 'nodes-inconsistent'
-  /** The target could not be asked, several times. */
+  /** The target could not be asked, many times. It is asked again all the same. */
   | 'target-silent'
   /** No connector of this account can try a value. */
   | 'no-connector';
@@ -53,14 +53,21 @@ export interface ConflictQuestion {
   readonly nodes: 'here' | 'waiting' | 'late';
   /** Until then a change that was cut off may still land on the target; it was fenced, or its own time is over. */
   readonly quietUntil: number;
-  /** The last try for exactly these facts, if there was one. */
+  /** The last try for exactly these facts, if there was one. `count`: how many found the target silent. */
   readonly lastTry: { readonly at: number; readonly verdict: Verdict; readonly count: number } | null;
   readonly now: number;
 }
 
-/** A target that was silent is asked again after this, in milliseconds, and so many times in all. */
+/** A target that was silent is asked again after this, in milliseconds; after so many tries a person is told. */
 export const retryMs = 30_000;
 export const silentTries = 10;
+const longestMs = 3_600_000;
+
+/** How long after so many silent tries the next one is: from then on, twice as long each time, an hour at most. */
+export function silentWaitMs(count: number): number {
+  return Math.min(longestMs, retryMs * 2 ** Math.min(20, Math.max(0, count - silentTries)));
+}
+
 /** Refused logins count so long on most targets, and in our own budget. */
 export const budgetMs = 30 * 60_000;
 
@@ -77,12 +84,16 @@ export function resolutionStep(question: ConflictQuestion): ResolutionStep {
   if (question.quietUntil > now) return { kind: 'wait', until: question.quietUntil, because: 'landing' };
   if (lastTry !== null) {
     const { verdict, at, count } = lastTry;
-    if (verdict.kind === 'manual') return verdict;
+    // What the target said holds for these facts; what lay with us (a switch, a node) was looked at above, as it is now.
+    if (verdict.kind === 'manual' && (verdict.because === 'none-accepted' || verdict.because === 'several-accepted'))
+      return verdict;
     if (verdict.kind === 'again' && verdict.because === 'budget') {
       if (at + budgetMs > now) return { kind: 'wait', until: at + budgetMs, because: 'budget' };
-    } else {
-      if (count >= silentTries) return { kind: 'manual', because: 'target-silent' };
-      if (at + retryMs > now) return { kind: 'wait', until: at + retryMs, because: 'retry' };
+    } else if (verdict.kind === 'again') {
+      const until = at + silentWaitMs(count);
+      // Between two tries that are far apart a person may decide.
+      if (until > now && count >= silentTries) return { kind: 'manual', because: 'target-silent' };
+      if (until > now) return { kind: 'wait', until, because: 'retry' };
     }
   }
   const before = lastTry?.verdict.kind === 'again' ? lastTry.verdict.rejected : [];

@@ -19,7 +19,7 @@ import {
   decideRoot,
   type ManualReason,
   retained,
-  retryMs,
+  silentWaitMs,
   type Tested,
   type Verdict,
   verdictOf,
@@ -215,8 +215,8 @@ async function inVain(
     tested.length === 0
       ? 'what a cut-off change may have left running on the target could not be ended yet'
       : `the target could not be asked which of ${tested.length} values it has: ${unknown.words}`;
-  await noteTry(context, subject, conflict, verdict, words, actor);
-  const later = context.clock.now() + (unknown.class === 'budget' ? budgetMs : retryMs);
+  const count = await noteTry(context, subject, conflict, verdict, words, actor);
+  const later = context.clock.now() + (unknown.class === 'budget' ? budgetMs : silentWaitMs(count));
   return { outcome: 'waiting', until: later, words, remedy: remedyOf(unknown.class) };
 }
 
@@ -240,7 +240,7 @@ export const manualWords: Readonly<Record<ManualReason, string>> = {
   'none-accepted': 'the target refuses every value that is known',
   'several-accepted': 'the target accepts several values',
   'nodes-inconsistent': 'nodes inconsistent: another node could not be heard in time',
-  'target-silent': 'the target could not be asked',
+  'target-silent': 'the target could not be asked for long; it is asked again, at distances that grow',
   'no-connector': 'no connector can try the values of this account',
 };
 

@@ -59,7 +59,14 @@ export async function conflictOf(
     lastTry,
     now,
   });
-  return { facts, fold, digest, since, step, lastTry, words: mine?.words ?? '' };
+  // The words of another reason than today's would mislead.
+  const kept = mine?.verdict as Verdict | null | undefined;
+  const other =
+    step.kind === 'manual' &&
+    step.because !== 'target-silent' &&
+    kept?.kind === 'manual' &&
+    kept.because !== step.because;
+  return { facts, fold, digest, since, step, lastTry, words: other ? '' : (mine?.words ?? '') };
 }
 
 /** Whether other accounts are changed, reached or reconciled by this one's value (B-24). */

@@ -13,7 +13,7 @@ import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased } from '../ledger/lease.ts';
 import { addResolution } from '../ledger/ledger.ts';
 import type { Decision, ResolutionAction } from '../plan/facts.ts';
-import type { Verdict } from '../plan/resolve.ts';
+import { silentTries, type Verdict } from '../plan/resolve.ts';
 import { commit } from '../points.ts';
 import type { Conflict } from './conflict.ts';
 import { type VerificationId, type Verified, writeVerifications } from './verifications.ts';
@@ -72,7 +72,10 @@ export async function writeSettled(context: Context, subject: Subject, tx: Tx, s
   await announceLook(tx, account.id);
 }
 
-/** Remembers a try that decided nothing. The first that leaves it to a person is an alert. */
+/**
+ * Remembers a try that decided nothing, and says how many found the target silent. The first that leaves it to a person
+ * is an alert, and so is a silence that lasts.
+ */
 export async function noteTry(
   context: Context,
   subject: Subject,
@@ -80,22 +83,24 @@ export async function noteTry(
   verdict: Verdict,
   words: string,
   actor: Actor,
-): Promise<void> {
+): Promise<number> {
   const { account } = subject;
   const now = new Date(context.clock.now());
-  await commit(context, 'conflict try', async (tx) => {
+  return await commit(context, 'conflict try', async (tx) => {
     const before = await tx
       .selectFrom('conflict_try')
       .selectAll()
       .where('account_id', '=', account.id)
       .executeTakeFirst();
     const same = before?.digest === conflict.digest ? before : undefined;
-    const alerted = verdict.kind === 'manual';
+    const silent = verdict.kind === 'again' && verdict.because === 'silent';
+    const count = (same?.count ?? 0) + (silent ? 1 : 0);
+    const alerted = verdict.kind === 'manual' || (silent && count >= silentTries);
     const row = {
       digest: conflict.digest,
       since: new Date(conflict.since),
       tried_at: now,
-      count: (same?.count ?? 0) + 1,
+      count,
       verdict: JSON.stringify(verdict),
       words,
       alerted: alerted || same?.alerted === true,
@@ -105,9 +110,10 @@ export async function noteTry(
       .values({ account_id: account.id, ...row })
       .onConflict((there) => there.column('account_id').doUpdateSet(row))
       .execute();
-    if (!alerted || same?.alerted === true) return;
+    if (!alerted || same?.alerted === true) return count;
     const about = { account: account.id, target: account.target.id };
     await record(tx, actor, { type: 'rotation.alert', about, details: { reason: words } });
+    return count;
   });
 }
 
