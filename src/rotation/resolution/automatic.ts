@@ -236,7 +236,7 @@ export const waitWords = {
 export const manualWords: Readonly<Record<ManualReason, string>> = {
   'switched-off': 'automatic resolution is switched off',
   'target-administrator':
-    'other accounts are changed by the rights of this one, so its values are not tried by machine',
+    'other accounts are changed or reached by the rights of this one, so its values are not tried by machine',
   'none-accepted': 'the target refuses every value that is known',
   'several-accepted': 'the target accepts several values',
   'nodes-inconsistent': 'nodes inconsistent: another node could not be heard in time',

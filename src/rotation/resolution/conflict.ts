@@ -69,13 +69,15 @@ export async function conflictOf(
   return { facts, fold, digest, since, step, lastTry, words: other ? '' : (mine?.words ?? '') };
 }
 
-/** Whether other accounts are changed, reached or reconciled by this one's value (B-24). */
+/** Whether other accounts are changed, reset or reached (logged in through) by this one's value (B-24). */
 export async function servesOthers(db: Db | Tx, id: AccountId): Promise<boolean> {
   const row = await db
     .selectFrom('account')
     .select('id')
     .where('removed_at', 'is', null)
-    .where((is) => is.or([is('admin_account_id', '=', id), is('reconcile_account_id', '=', id)]))
+    .where((is) =>
+      is.or([is('admin_account_id', '=', id), is('reconcile_account_id', '=', id), is('via_account_id', '=', id)]),
+    )
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
