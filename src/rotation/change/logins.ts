@@ -5,10 +5,11 @@
 import type { Actor } from '../../audit/audit.ts';
 import type { Sigkey } from '../../base/ids.ts';
 import type { Tx } from '../../db/db.ts';
+import { spent } from '../connectors/budget.ts';
 import type { ChangeAnswer, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { commit } from '../points.ts';
-import { type Hands, verifyCandidates, verifyStored } from './ask.ts';
+import { type Hands, unopened, verifyCandidates, verifyStored } from './ask.ts';
 import type { Subject } from './subject.ts';
 
 /** What the log of attempts says of a value that was entered and that the target accepted. */
@@ -43,13 +44,18 @@ export async function tryLogin(
   const again = first.answer === 'unknown' && first.class === 'cut';
   const answer = again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
   if (answer.answer === 'rejected') await noteRefusals(context, subject, 1);
-  const overseen = [subject.admin, subject.reconciler].some((one) => one !== undefined && one.current !== null);
-  if (answer.answer === 'accepted' || subject.verifier.refusalsMislead !== true || !overseen) return answer;
+  if (answer.answer === 'accepted' || subject.verifier.refusalsMislead !== true || !isOverseen(subject)) return answer;
   const [stored] = await tryCandidates(context, subject, [sigkey], actor, signal);
   return stored?.how === 'stored' ? stored : answer;
 }
 
-/** Which of several stored values the target has, within the budget; one answer each, in their order. */
+/** So many values are open at a time, and are asked about under one deadline. */
+const atOnce = 20;
+
+/**
+ * Which of several stored values the target has, within the budget; one answer each, in their order. A few at a time: when
+ * the target could not be asked about one of them, the rest is not opened, and what it refused before counts.
+ */
 export async function tryCandidates(
   context: Context,
   subject: Subject,
@@ -57,12 +63,37 @@ export async function tryCandidates(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<readonly VerifyAnswer[]> {
-  if (sigkeys.length === 0) return [];
+  const answers: VerifyAnswer[] = [];
+  for (let at = 0; at < sigkeys.length; at += atOnce) {
+    const some = sigkeys.slice(at, at + atOnce);
+    const said = await trySome(context, subject, some, actor, signal);
+    answers.push(...said);
+    // Not for a value that cannot be opened here: the target may well answer about the others.
+    const silent = said.find((one) => one.answer === 'unknown' && one !== unopened);
+    if (silent !== undefined) return sigkeys.map((_, place) => answers[place] ?? silent);
+  }
+  return answers;
+}
+
+async function trySome(
+  context: Context,
+  subject: Subject,
+  sigkeys: readonly Sigkey[],
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<readonly VerifyAnswer[]> {
   const left = Math.max(0, await budgetLeft(context, subject));
+  // Where nobody may look and no login is left, opening them would be in vain.
+  if (left === 0 && countsRefusals(subject) && !isOverseen(subject)) return sigkeys.map(() => spent);
   const answers = await verifyCandidates(context, subject, sigkeys, left, actor, signal);
   const refused = answers.filter(({ answer, how }) => answer === 'rejected' && how !== 'stored').length;
   if (refused > 0) await noteRefusals(context, subject, refused);
   return answers;
+}
+
+/** Whether somebody may look at what the target keeps. */
+function isOverseen({ admin, reconciler }: Subject): boolean {
+  return [admin, reconciler].some((one) => one !== undefined && one.current !== null);
 }
 
 /** Refused logins since the last one that was accepted: with that one targets begin to count anew, and so do we. */

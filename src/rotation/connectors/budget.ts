@@ -1,7 +1,8 @@
 /** Trying values by logins without ever locking the account: as many refusals as are left, and not one more. Pure. */
 import type { LoginCredential, VerifyAnswer } from './connector.ts';
 
-const spent: VerifyAnswer = {
+/** Said of a value that was not tried, so that the account is not locked. */
+export const spent: VerifyAnswer = {
   answer: 'unknown',
   class: 'budget',
   words: 'not tried: one more refused login could lock the account',
