@@ -52,7 +52,7 @@ export async function resolveInBatches(
   if (wish.demanded && broken.length > 0) throw broken[0];
 }
 
-/** Accounts in conflict whose resolution has something to do now: not those that are a person's, or wait. */
+/** Every account in conflict, those that wait or are a person's too. */
 export async function conflictedAccounts({ db }: Context): Promise<readonly AccountId[]> {
   const rows = await db
     .selectFrom('ledger_account')

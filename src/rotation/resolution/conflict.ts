@@ -22,6 +22,8 @@ export interface Conflict {
   readonly digest: string;
   /** When this node first saw exactly these facts in conflict, in milliseconds; now if it has not yet. */
   readonly since: number;
+  /** That is written down. */
+  readonly seen: boolean;
   readonly step: ResolutionStep;
   readonly lastTry: ConflictQuestion['lastTry'];
   /** Why the last try failed, for people. */
@@ -66,7 +68,16 @@ export async function conflictOf(
     step.because !== 'target-silent' &&
     kept?.kind === 'manual' &&
     kept.because !== step.because;
-  return { facts, fold, digest, since, step, lastTry, words: other ? '' : (mine?.words ?? '') };
+  return {
+    facts,
+    fold,
+    digest,
+    since,
+    seen: mine !== undefined,
+    step,
+    lastTry,
+    words: other ? '' : (mine?.words ?? ''),
+  };
 }
 
 /** Whether other accounts are changed, reset or reached (logged in through) by this one's value (B-24). */

@@ -117,8 +117,9 @@ export async function noteTry(
   });
 }
 
-/** That a conflict was seen, so that waiting for other nodes has a beginning. */
+/** That a conflict was seen, so that waiting for other nodes has a beginning; written once for the same facts. */
 export async function noteSeen(context: Context, subject: Subject, conflict: Conflict): Promise<void> {
+  if (conflict.seen) return;
   const row = { digest: conflict.digest, since: new Date(conflict.since), tried_at: null, count: 0, verdict: null };
   await commit(context, 'conflict try', (tx) =>
     tx
