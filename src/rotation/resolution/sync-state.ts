@@ -55,7 +55,7 @@ export async function noteSynchrony(
       .onConflict((there) => there.column('account_id').doUpdateSet(row))
       .execute();
     // The next time every former value is tried anew, unless this time is not over.
-    if (why !== untried) await tx.deleteFrom('conflict_try').where('account_id', '=', account.id).execute();
+    if (row.class !== untried) await tx.deleteFrom('conflict_try').where('account_id', '=', account.id).execute();
     const about = { account: account.id, target: account.target.id, sigkey };
     await record(tx, by.actor, { type: 'rotation.verified', about, details: { connector: verifier.name, answer } });
     const { actor, started, trigger } = by;
