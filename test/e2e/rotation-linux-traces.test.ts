@@ -2,7 +2,7 @@
  * What a change leaves behind on a Linux machine: no new value anywhere but where it belongs, nothing that could still
  * land after the fence, and no account that was locked by our asking.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Login, Work } from '../../src/rotation/connectors/connector.ts';
 import { tagged } from '../../src/rotation/connectors/linux-fence.ts';
 import { fullMachines, type Machine } from '../lab/machine.ts';
@@ -17,6 +17,7 @@ import {
   passwords,
   placeOf,
   rootBehind,
+  settledMachine,
   sh,
   strikesOf,
   threeStrikes,
@@ -153,6 +154,61 @@ done`;
       });
       expect(await running('rot-own')).toBe(false);
       expect(await verify(old)).toMatchObject({ outcome: 'accepted' });
+    });
+
+    describe('that an account made of itself', () => {
+      /** Others' processes are not seen until the end of the scope, but by root. */
+      const hidden = async (): Promise<AsyncDisposable> => {
+        await sh(machine, 'mount -o remount,hidepid=2 /proc');
+        return {
+          [Symbol.asyncDispose]: async () => {
+            await sh(machine, 'mount -o remount,hidepid=0 /proc');
+          },
+        };
+      };
+      const cutOff = async (connector: string, what: Work): Promise<void> => {
+        await using wire = await openWire(machine);
+        const asked = change(connector, { ...what, place: placeOf(machine, wire) }, drawn());
+        await sh(machine, 'until pgrep -x sleep >/dev/null; do sleep 0.1; done');
+        await wire.close();
+        expect((await asked).outcome).toBe('uncertain');
+      };
+      const self = (login: Login, tag: string): Work => ({
+        ...work(login, { targetSeconds: 300, tag }),
+        account: login.user,
+        by: { mode: 'self', login },
+      });
+
+      afterEach(async () => {
+        await sh(machine, 'pkill -9 -x sleep || true');
+        await settledMachine(machine);
+      });
+
+      test.each([
+        ['linux-chpasswd', 'chpasswd', false],
+        ['linux-chpasswd', 'chpasswd', true],
+        ['linux-passwd', 'passwd', true],
+      ] as const)(
+        'and for which it becomes root is ended by root: %s (%s, others hidden: %s)',
+        async (connector, program, hide) => {
+          await using _rules = await instead(machine, `/etc/pam.d/${program}`, hanging);
+          await using _hidden = hide ? await hidden() : undefined;
+          const what = self({ user: 'nopass', credential: password(passwords.nopass) }, 'rot-myself');
+          await cutOff(connector, what);
+          expect(await ask({ connector, operation: 'fence', work: what })).toMatchObject({ outcome: 'confirmed' });
+          expect([await running('rot-myself'), await running(`${program}$`)]).toEqual([false, false]);
+        },
+      );
+
+      test('is not said to be over where it cannot see the processes of others', async () => {
+        await using _rules = await instead(machine, '/etc/pam.d/passwd', hanging);
+        await using _hidden = await hidden();
+        const what = self(await plant(), 'rot-blind');
+        await cutOff('linux-passwd', what);
+        const words = expect.stringContaining('hidepid');
+        const fenced = await ask({ connector: 'linux-passwd', operation: 'fence', work: what });
+        expect(fenced).toMatchObject({ outcome: 'uncertain', words });
+      });
     });
 
     test('where nothing is left there is nothing to end', async () => {

@@ -3,7 +3,7 @@
  * change can succeed at all, and lifting a lock-out. Only root is told all of it; what is not told is taken as nothing.
  */
 import { text } from '../../base/bytes.ts';
-import type { SshClient } from '../../protocol/ssh/ssh.ts';
+import { type SshClient, SshError } from '../../protocol/ssh/ssh.ts';
 import type { ChangeAnswer, Work } from './connector.ts';
 import { type RootWay, rootOf, run, type Way } from './linux-run.ts';
 import { quote } from './linux-shell.ts';
@@ -102,7 +102,25 @@ export function reconciled(
     if (fault !== undefined) return unsent(fault);
     const answer = await change(client, root, sending);
     if (answer.said !== 'confirmed' || state.strikes === 0) return answer;
-    const ran = await run(client, root, `faillock --user ${quote(work.account)} --reset`, undefined, signal);
-    return ran.status === 0 ? answer : { ...answer, words: `refused logins still count there: ${ran.stderr}` };
+    // Whatever becomes of this, the value is in place.
+    const failure = await forgetStrikes(client, root, work.account, signal);
+    return failure === undefined ? answer : { ...answer, words: `refused logins still count there: ${failure}` };
   });
+}
+
+/** Why it could not be done, or undefined. */
+async function forgetStrikes(
+  client: SshClient,
+  root: RootWay,
+  account: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const ran = await run(client, root, `faillock --user ${quote(account)} --reset`, undefined, signal);
+    return ran.status === 0 ? undefined : ran.stderr;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof SshError)) throw error;
+    return error.message;
+  }
 }

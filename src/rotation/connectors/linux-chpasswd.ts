@@ -9,7 +9,7 @@ import { Secret } from '../../base/secret.ts';
 import type { SshClient } from '../../protocol/ssh/ssh.ts';
 import type { ChangeAnswer, Connector, NewCredential, Work } from './connector.ts';
 import { done, precheckAsRoot, reconciled, unlocks } from './linux-account.ts';
-import { fence, ranOut, tagged, tooLate } from './linux-fence.ts';
+import { fenceAsRoot, ranOut, tagged, tooLate } from './linux-fence.ts';
 import { type RootWay, rootOf, run } from './linux-run.ts';
 import { linuxNameFault, type Ran } from './linux-shell.ts';
 import { tryLinuxLogin, tryLinuxPasswords } from './linux-verify.ts';
@@ -23,7 +23,7 @@ export const byChpasswd = {
   retires: false,
   faultOfName: linuxNameFault,
   precheck: (work, signal) => precheckAsRoot(work, ['chpasswd', 'timeout', 'passwd'], signal),
-  fence,
+  fence: fenceAsRoot,
   verify: tryLinuxLogin,
   adminverify: tryLinuxPasswords,
 } as const satisfies Partial<Connector>;

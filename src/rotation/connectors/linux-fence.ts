@@ -4,8 +4,9 @@
  * that was delayed somewhere does less or nothing. `fence` kills every process group that carries the tag, until none does.
  */
 import { utf8 } from '../../base/bytes.ts';
+import type { SshClient } from '../../protocol/ssh/ssh.ts';
 import type { ChangeAnswer, Work } from './connector.ts';
-import { type RootWay, rootOf, run, wayOf } from './linux-run.ts';
+import { type RootWay, rootOf, run, type Way, wayOf } from './linux-run.ts';
 import { quote } from './linux-shell.ts';
 import { isFault, onTarget, unsent } from './target.ts';
 
@@ -26,12 +27,17 @@ export function ranOut(status: number | undefined): boolean {
   return status === 124 || status === 137;
 }
 
+/** What the script below ends with when it may not see everything. */
+const hidden = 4;
+
 /**
  * The tag comes by standard input, so that nothing of the fence carries it. Whatever has it in its arguments is ended, its
  * process group, and all that these have started. Twice nothing, a moment apart: what was being started in between is seen
- * by the second look. Of /proc/PID/stat the fields behind the last parenthesis are state, parent and group.
+ * by the second look. Of /proc/PID/stat the fields behind the last parenthesis are state, parent and group. Where /proc is
+ * mounted with `hidepid`, only root sees what runs for others: then nothing found is no answer.
  */
 const killAll = `IFS= read -r tag || exit 3
+cat /proc/1/stat >/dev/null 2>&1 || exit ${hidden}
 round=0; none=0
 while [ $round -lt 60 ]; do
   found=
@@ -57,15 +63,42 @@ while [ $round -lt 60 ]; do
 done
 exit 1`;
 
-/** Ends what is left of this change: as root, or, where the account changes itself, as far as its own rights go. */
+/**
+ * Ends what is left of this change: as root, or, where the account changes itself, as far as its own rights go. Where it
+ * may not see the processes of others it becomes root if it can, and says that it does not know if it cannot.
+ */
 export function fence(work: Work, signal: AbortSignal): Promise<ChangeAnswer> {
   const { login, mode } = work.by;
   return onTarget(work.place, login, signal, async (client) => {
-    const root = mode === 'self' ? wayOf(login) : await rootOf(client, login, signal);
-    if (isFault(root)) return unsent(root);
-    const ran = await run(client, root, killAll, utf8(`${work.tag}\n`), signal);
-    if (ran.fault !== undefined) return unsent(ran.fault);
-    if (ran.status === 0) return { said: 'confirmed', class: 'none', words: '' };
-    return { said: 'uncertain', class: 'timeout', words: `something of ${work.tag} does not end: ${ran.stderr}` };
+    const own = mode === 'self' ? await endAll(client, wayOf(login), work, signal) : undefined;
+    if (own !== undefined && own !== 'hidden') return own;
+    const ended = await endAsRoot(client, work, signal);
+    return own === 'hidden' && ended.said === 'unsent' ? blind : ended;
   });
+}
+
+/** The same for a change that is made as root also where the account changes itself: its processes are root's. */
+export function fenceAsRoot(work: Work, signal: AbortSignal): Promise<ChangeAnswer> {
+  return onTarget(work.place, work.by.login, signal, (client) => endAsRoot(client, work, signal));
+}
+
+async function endAsRoot(client: SshClient, work: Work, signal: AbortSignal): Promise<ChangeAnswer> {
+  const root = await rootOf(client, work.by.login, signal);
+  if (isFault(root)) return unsent(root);
+  const ended = await endAll(client, root, work, signal);
+  return ended === 'hidden' ? blind : ended;
+}
+
+const blind: ChangeAnswer = {
+  said: 'uncertain',
+  class: 'permission',
+  words: 'what runs for others cannot be seen there (hidepid)',
+};
+
+async function endAll(client: SshClient, way: Way, work: Work, signal: AbortSignal): Promise<ChangeAnswer | 'hidden'> {
+  const ran = await run(client, way, killAll, utf8(`${work.tag}\n`), signal);
+  if (ran.fault !== undefined) return unsent(ran.fault);
+  if (ran.status === 0) return { said: 'confirmed', class: 'none', words: '' };
+  if (ran.status === hidden) return 'hidden';
+  return { said: 'uncertain', class: 'timeout', words: `something of ${work.tag} does not end: ${ran.stderr}` };
 }

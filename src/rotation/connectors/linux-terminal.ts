@@ -102,8 +102,9 @@ async function echoOf(client: SshClient, device: string, signal: AbortSignal): P
     const sign = /(?:^|\s)(-?)echo(?:;|\s|$)/.exec(text(stdout))?.[1];
     return sign === undefined ? 'unknown' : sign === '-' ? 'hidden' : 'shown';
   } catch (error) {
-    // A server that grants one channel only.
-    if (error instanceof SshError && error.code === 'ssh.channel-refused') return 'unknown';
+    // A server that grants one channel only, or that starts nothing more.
+    const refused = ['ssh.channel-refused', 'ssh.request-refused'];
+    if (error instanceof SshError && refused.includes(error.code)) return 'unknown';
     throw error;
   }
 }

@@ -56,11 +56,17 @@ export const sshKey: Connector = {
   retire: (work, former, signal) =>
     onFiles(work, signal, async (client, { files }, sending) => {
       let answer = done;
+      let sent = false;
+      const started = (): void => {
+        sent = true;
+        sending();
+      };
       for (const file of files) {
         if (answer.said !== 'confirmed') break;
-        answer = await edit(client, work, file, sending, (content) => removeKeys(content, former), signal);
+        answer = await edit(client, work, file, started, (content) => removeKeys(content, former), signal);
       }
-      return answer;
+      // The last file alone says nothing of those before it.
+      return sent && answer.said === 'unsent' ? { ...answer, said: 'uncertain' } : answer;
     }),
   fence,
   verify: tryLinuxLogin,

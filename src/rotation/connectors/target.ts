@@ -96,7 +96,7 @@ export async function tryLogin(place: Place, login: Login, signal: AbortSignal):
   return { answer: client.rejected === true ? 'rejected' : 'unknown', class: client.fault, words: client.words };
 }
 
-/** Does something on a connection; what breaks before `change` was called was certainly not sent. */
+/** Does something on a connection; what breaks before `sending` was called was certainly not sent, and only that. */
 export async function onTarget(
   place: Place,
   login: Login,
@@ -115,11 +115,8 @@ export async function onTarget(
     signal.throwIfAborted();
     if (!(error instanceof SshError)) throw error;
     const refused = error.code === 'ssh.channel-refused' || error.code === 'ssh.request-refused';
-    return {
-      said: sent && !refused ? 'uncertain' : 'unsent',
-      class: refused ? 'permission' : 'cut',
-      words: error.message,
-    };
+    // A command that is refused now says nothing of those before it.
+    return { said: sent ? 'uncertain' : 'unsent', class: refused ? 'permission' : 'cut', words: error.message };
   }
 }
 
