@@ -2,6 +2,7 @@
  * A connection to another node's database: as the role that may read facts there, over TLS, to the one server whose
  * certificate was pinned. Nothing else about that server is believed, its name included.
  */
+import { Socket } from 'node:net';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { codeOf, wordsOf } from '../base/errors.ts';
@@ -24,8 +25,11 @@ export interface PeerAddress {
 
 const patienceMs = 5_000;
 
-/** Opens one connection and proves that the server answers. Throws `db.unreachable`. */
-export async function openPeer(at: PeerAddress, log: Log): Promise<Db> {
+/**
+ * Opens one connection and proves that the server answers. Throws `db.unreachable`. The line is cut when the signal says
+ * so, whatever is being waited for on it.
+ */
+export async function openPeer(at: PeerAddress, log: Log, signal?: AbortSignal): Promise<Db> {
   const pool = new pg.Pool({
     host: at.host,
     port: at.port,
@@ -36,6 +40,11 @@ export async function openPeer(at: PeerAddress, log: Log): Promise<Db> {
     // What is pinned is the certificate, and who has its key; the name in it says nothing.
     ssl: { ca: at.certificate, checkServerIdentity: () => undefined, minVersion: 'TLSv1.3' },
     application_name: 'sallyport node',
+    stream: () => {
+      const socket = new Socket();
+      signal?.addEventListener('abort', () => socket.destroy(new Error('it took too long')), { once: true });
+      return socket;
+    },
     connectionTimeoutMillis: patienceMs,
     query_timeout: 30_000,
     types: typeParsers,
@@ -45,6 +54,7 @@ export async function openPeer(at: PeerAddress, log: Log): Promise<Db> {
     log.debug({ code: codeOf(error) }, `a connection to another node was lost: ${wordsOf(error)}`),
   );
   try {
+    signal?.throwIfAborted();
     (await pool.connect()).release();
   } catch (error) {
     await pool.end();

@@ -8,7 +8,10 @@ export type Heard = 'here' | 'waiting' | 'late';
 export type MayRotate = 'yes' | 'not-managing' | 'managing-down' | 'not-ready';
 
 export interface Peers {
-  /** Asks every other node, once for the time `since`, and says how far the answers are. */
+  /**
+   * Asks every other node and says how far the answers are. `since`: when exactly these facts were first seen. What was
+   * answered counts for the decision that is made now; for a later one everybody is asked again.
+   */
   heard(account: AccountId, since: number, signal: AbortSignal): Promise<Heard>;
   /** Returns when what was committed here has been sent to every node that can be reached, or after a short while. */
   sent(signal: AbortSignal): Promise<void>;

@@ -5,7 +5,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { AccountId, Sigkey } from '../../src/base/ids.ts';
-import { allFactsHere } from '../../src/rotation/nodes/barrier.ts';
+import { type PeersOptions, peersOf } from '../../src/rotation/nodes/peers.ts';
+import type { Peers } from '../../src/rotation/peers.ts';
+import { anyNode } from '../../src/rotation/plan/management.ts';
 import { never, nodesStage, type Node, type Stage } from './nodes-stage.ts';
 
 const labels = Array.from({ length: 12 }, (_, n) => `a${n}`);
@@ -104,34 +106,73 @@ test('a child that arrives before its parent is a conflict that waits, and falls
   expect(await lima.fold(account)).toMatchObject({ conflict: 'none', missing: [], root: child });
 });
 
+/** What oslo asks of the others, by a clock that can be set on. */
+function asking(options: Partial<PeersOptions> = {}): Peers & { later(ms: number): void } {
+  let ahead = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + ahead };
+  const peers = peersOf({ db: oslo.db, clock }, { managementOf: async () => anyNode, ...options });
+  return {
+    ...peers,
+    later: (ms) => {
+      ahead += ms;
+    },
+  };
+}
+
+/** Asks until something else is said than that the others are waited for. */
+async function told(peers: Peers, account: AccountId): Promise<string> {
+  for (const late = AbortSignal.timeout(60_000); ; await systemClock.sleep(20, late)) {
+    const heard = await peers.heard(account, 1, late);
+    if (heard !== 'waiting') return heard;
+  }
+}
+
 test('before a decision everything is here that the others knew when they were asked', async () => {
   const account = await paris.account('calm-2');
-  const need = { db: oslo.db, clock: systemClock };
   await paris.rotate(account, null);
   for (const peer of ['paris', 'lima']) await register(oslo, peer);
   await stage.wire('paris', 'oslo', false);
-  const told: Sigkey[] = [];
-  for (let n = 0; n < 20; n++) told.push(await paris.rotate(account, (await paris.fold(account)).root));
-  const asking = allFactsHere(need, account, never);
+  const said: Sigkey[] = [];
+  for (let n = 0; n < 20; n++) said.push(await paris.rotate(account, (await paris.fold(account)).root));
+  const peers = asking();
+  expect(await peers.heard(account, 1, never)).toBe('waiting');
   await stage.wire('paris', 'oslo', true);
-  expect(await asking).toBe('yes');
+  expect(await told(peers, account)).toBe('here');
   // Nobody waited for anything else.
-  expect((await oslo.fold(account)).root).toBe(told.at(-1));
+  expect((await oslo.fold(account)).root).toBe(said.at(-1));
 });
 
-test('a node that does not answer in time is named, and nothing is decided', async () => {
+test('what was answered counts for one decision: for a later one about the same facts everybody is asked again', async () => {
   const account = await paris.account('calm-3');
-  const need = { db: oslo.db, clock: systemClock };
+  const peers = asking();
+  expect(await told(peers, account)).toBe('here');
+  expect(await peers.heard(account, 1, never), 'of the same decision').toBe('here');
   await stage.wire('lima', 'oslo', false);
-  expect(await allFactsHere(need, account, never, 300)).toEqual({ missing: ['lima'] });
-  await stage.node('lima').cluster.stop('immediate');
-  expect(await allFactsHere(need, account, never, 300)).toEqual({ missing: ['lima'] });
-  await stage.node('lima').cluster.start();
+  peers.later(60_000);
+  expect(await peers.heard(account, 1, never)).toBe('waiting');
+  peers.later(300_000);
+  expect(await peers.heard(account, 1, never)).toBe('late');
+  // A peer that was away so long that it did not answer the old question is asked anew when it is back.
+  await oslo.admin.deleteFrom('barrier').execute();
+  peers.later(25 * 3_600_000);
   await stage.wire('lima', 'oslo', true);
-  expect(await allFactsHere(need, account, never, 60_000)).toBe('yes');
+  for (const late = AbortSignal.timeout(60_000); (await peers.heard(account, 1, never)) !== 'here'; )
+    await systemClock.sleep(20, late);
+});
+
+test('a node that is silent too long is late, and one that was forgotten is waited for no more', async () => {
+  const account = await paris.account('calm-3');
+  await stage.node('lima').cluster.stop('immediate');
+  const peers = asking({ waitMs: 0 });
+  expect(await peers.heard(account, 1, never)).toBe('late');
+  await oslo.admin.deleteFrom('node_peer').where('name', '=', 'lima').execute();
+  for (const late = AbortSignal.timeout(60_000); (await peers.heard(account, 1, never)) !== 'here'; )
+    await systemClock.sleep(20, late);
+  await oslo.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', 'paris').execute();
+  expect(await peers.heard(account, 1, never), 'facts of it may be missing here').toBe('late');
   // One node alone has everything.
   await oslo.admin.deleteFrom('node_peer').execute();
-  expect(await allFactsHere(need, account, never, 0)).toBe('yes');
+  expect(await peers.heard(account, 1, never)).toBe('here');
 });
 
 async function register(node: Node, peer: string): Promise<void> {

@@ -160,8 +160,8 @@ describe('whole products', () => {
       input: `${password}\n`,
     });
     // The one file that libpq reads, which only the database's own user can.
-    expect(found.stdout.trim().split('\n')).toEqual([join(oslo.home, 'data/db/peers/paris.pgpass')]);
-    expect(statSync(join(oslo.home, 'data/db/peers/paris.pgpass')).mode & 0o777).toBe(0o600);
+    expect(found.stdout.trim().split('\n')).toEqual([join(oslo.home, 'data/db/peers/peer-paris.pgpass')]);
+    expect(statSync(join(oslo.home, 'data/db/peers/peer-paris.pgpass')).mode & 0o777).toBe(0o600);
   });
 
   test('nobody else gets in: not without TLS, not as another role, not into another database, not by a wrong password', async () => {

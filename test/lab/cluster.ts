@@ -37,6 +37,9 @@ const watcher = 'cat >/dev/null; kill -QUIT "$1"';
 
 export interface Cluster extends AsyncDisposable {
   readonly name: string;
+  /** The data folder; readable by the server's own user. */
+  readonly data: string;
+  readonly owner: Owner;
   readonly appUrl: string;
   readonly ownerUrl: string;
   /** The superuser, in the database `sallyport`. */
@@ -80,7 +83,7 @@ export async function startClusters(
   return { all, [Symbol.asyncDispose]: () => life.disposeAsync() };
 }
 
-interface Owner {
+export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
@@ -105,15 +108,18 @@ async function initialise(data: string, owner: Owner): Promise<void> {
   });
 }
 
-function cluster(name: string, folder: string, owner: Owner): Cluster & { readonly data: string } {
+function cluster(name: string, folder: string, owner: Owner): Cluster {
   const data = join(folder, name);
   let server: ChildProcess | undefined;
   let log = '';
   let copies = 0;
-  const url = (role: string): string => `postgres://${role}@localhost/sallyport?host=${encodeURIComponent(data)}`;
+  let port = '5432';
+  const url = (role: string): string =>
+    `postgres://${role}@localhost:${port}/sallyport?host=${encodeURIComponent(data)}`;
 
   async function start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const options = Object.entries({ ...settings, unix_socket_directories: data, ...more });
+    port = more['port'] ?? '5432';
     const argv = [
       join(programs, 'postgres'),
       '-D',
@@ -122,7 +128,7 @@ function cluster(name: string, folder: string, owner: Owner): Cluster & { readon
     ];
     const started = spawn(argv[0] ?? '', argv.slice(1), {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...plainEnv },
+      env: { ...plainEnv, HOME: data },
       cwd: '/',
       ...(process.getuid?.() === 0 ? owner : {}),
     });
@@ -159,10 +165,19 @@ function cluster(name: string, folder: string, owner: Owner): Cluster & { readon
   return {
     name,
     data,
-    appUrl: url('sallyport_app'),
-    ownerUrl: url('sallyport_owner'),
-    adminUrl: url('postgres'),
-    conninfo: `host=${data} user=postgres dbname=sallyport`,
+    owner,
+    get appUrl() {
+      return url('sallyport_app');
+    },
+    get ownerUrl() {
+      return url('sallyport_owner');
+    },
+    get adminUrl() {
+      return url('postgres');
+    },
+    get conninfo() {
+      return `host=${data} port=${port} user=postgres dbname=sallyport`;
+    },
     log: () => log,
     start,
     stop,

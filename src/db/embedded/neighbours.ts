@@ -4,7 +4,7 @@
  * come in there, and only into our database.
  *
  *   DIR/peers/server.pem, server.key    its own certificate
- *   DIR/peers/NAME.pem, NAME.pgpass     another node's certificate and password, 0600, of the server's user
+ *   DIR/peers/peer-NAME.pem, .pgpass    another node's certificate and password, 0600, of the server's user
  */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

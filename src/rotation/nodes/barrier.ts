@@ -6,69 +6,33 @@
  * it, because one subscription is applied in the order of commits once all its tables have been copied. So when the
  * answer is here, every fact that the peer had when it answered is here. A node that does not answer in time is named.
  */
-import type { AccountId, Id } from '../../base/ids.ts';
+import type { Id } from '../../base/ids.ts';
 import { newId } from '../../base/new-id.ts';
 import type { Context } from '../context.ts';
-import { foldOf } from '../ledger/ledger.ts';
 import { siteOf } from '../plan/site.ts';
 import { isCopied, subscriptionName } from './subscription.ts';
 
 /** How long a node is waited for (B-17); 5 minutes. */
 export const verificationWaitMs = 300_000;
-const firstLookMs = 10;
-const longestLookMs = 250;
-
-/** `missing`: nodes that did not answer, or values that some fact names and nobody has (`value SIGKEY`). */
-export type FactsHere = 'yes' | { readonly missing: readonly string[] };
-
-/**
- * Waits until all facts are here that the other nodes have about an account. With one node the answer is `yes` at once.
- * Rejects with the signal's reason.
- */
-export async function allFactsHere(
-  context: Pick<Context, 'db' | 'clock'>,
-  account: AccountId,
-  signal: AbortSignal,
-  waitMs: number = verificationWaitMs,
-): Promise<FactsHere> {
-  const silent = await silentPeers(context, signal, waitMs);
-  if (silent.length > 0) return { missing: silent };
-  const { missing } = (await foldOf(context.db, account)).fold;
-  return missing.length === 0 ? 'yes' : { missing: missing.map((sigkey) => `value ${sigkey}`) };
-}
-
-/** The peers that did not answer a question put now. */
-export async function silentPeers(
-  context: Pick<Context, 'db' | 'clock'>,
-  signal: AbortSignal,
-  waitMs: number,
-): Promise<readonly string[]> {
-  const { clock } = context;
-  const late = clock.now() + waitMs;
-  const question = await putQuestion(context);
-  for (let pause = firstLookMs; ; pause = Math.min(2 * pause, longestLookMs)) {
-    const silent = await question.silent();
-    if (silent.length === 0 || clock.now() >= late) return silent;
-    await clock.sleep(Math.min(pause, Math.max(1, late - clock.now())), signal);
-  }
-}
 
 export interface BarrierQuestion {
-  /** Looks for answers; the peers that have not given theirs. */
+  /**
+   * Looks for answers, and asks peers that could not be asked before. The peers that have not given theirs; one that was
+   * forgotten is not waited for, and one of which facts may be missing here (`doubt`) has not answered.
+   */
   silent(): Promise<readonly string[]>;
 }
 
-/** Asks every peer there is now: one whose tables are still being copied as soon as they are. */
+/** Asks every peer there is: one whose tables are still being copied as soon as they are. */
 export async function putQuestion({ db, clock }: Pick<Context, 'db' | 'clock'>): Promise<BarrierQuestion> {
-  const peers = (await db.selectFrom('node_peer').select('name').orderBy('name').execute()).map((row) => row.name);
-  const { name } = await db.selectFrom('ledger_node').select('name').executeTakeFirstOrThrow();
-  const waiting = new Set(peers);
   /** By peer: the question that was put after all its tables had been copied. */
   const asked = new Map<string, Id<'barrier'>>();
+  const answered = new Set<string>();
 
-  async function ask(): Promise<void> {
+  async function ask(peers: readonly string[]): Promise<void> {
+    const { name } = await db.selectFrom('ledger_node').select('name').executeTakeFirstOrThrow();
     const ready: string[] = [];
-    for (const peer of waiting)
+    for (const peer of peers)
       if (!asked.has(peer) && (await isCopied(db, subscriptionName(name ?? '', peer)))) ready.push(peer);
     if (ready.length === 0) return;
     const question = newId<Id<'barrier'>>(clock.now());
@@ -76,7 +40,8 @@ export async function putQuestion({ db, clock }: Pick<Context, 'db' | 'clock'>):
     for (const peer of ready) asked.set(peer, question);
   }
   async function silent(): Promise<readonly string[]> {
-    await ask();
+    const peers = await db.selectFrom('node_peer').select(['name', 'doubt']).orderBy('name').execute();
+    await ask(peers.flatMap(({ name, doubt }) => (doubt ? [] : [name])));
     const questions = [...new Set(asked.values())];
     if (questions.length > 0) {
       const answers = await db
@@ -85,12 +50,12 @@ export async function putQuestion({ db, clock }: Pick<Context, 'db' | 'clock'>):
         .where('ask', 'in', questions)
         .where('kind', '=', 'answer')
         .execute();
-      for (const answer of answers)
-        if (asked.get(siteOf(answer.node)) === answer.ask) waiting.delete(siteOf(answer.node));
+      for (const { node, ask: question } of answers)
+        if (asked.get(siteOf(node)) === question) answered.add(siteOf(node));
     }
-    return [...waiting];
+    return peers.flatMap(({ name, doubt }) => (answered.has(name) && !doubt ? [] : [name]));
   }
-  await ask();
+  await silent();
   return { silent };
 }
 

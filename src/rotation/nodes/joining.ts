@@ -72,6 +72,8 @@ export async function join(
   signal: AbortSignal,
 ): Promise<Joined | NodeRefusal> {
   const name = await ownName(near);
+  const { state } = await identityOf(near.db);
+  if (state === 'set-back' || state === 'healing') return turnAway('nodes.set-back');
   using first = readCard(invitation);
   if (first === undefined) return turnAway('nodes.invitation-invalid');
   if (first.name === name) return turnAway('nodes.same-name', name);

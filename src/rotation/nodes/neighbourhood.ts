@@ -61,13 +61,19 @@ export async function cardOf({ db, vault }: Neighbourhood, name: string): Promis
   return openCard(vault, name, row.card);
 }
 
+/** Files of a peer, whatever it is called: none of these names can be that of a file of our own. */
+export function filesOf(peer: string): readonly [certificate: string, password: string] {
+  return [`peer-${peer}.pem`, `peer-${peer}.pgpass`];
+}
+
 /** Puts certificate and password where our server reads them, and says how it reaches the peer with them. */
 export function sourceOf({ files }: Pick<Neighbourhood, 'files'>, card: Card): Source {
   const { name, host, port } = card;
-  const certificate = files.write(`${name}.pem`, card.certificate);
+  const [certificateFile, passwordFile] = filesOf(name);
+  const certificate = files.write(certificateFile, card.certificate);
   // One line of libpq's password file; a colon inside a field is written with a backslash.
   const line = `${host.replaceAll(':', '\\:')}:${port}:*:${peerRoleName}:${card.password.revealText()}\n`;
-  const passfile = files.write(`${name}.pgpass`, line);
+  const passfile = files.write(passwordFile, line);
   const parts = {
     host,
     port,
@@ -87,21 +93,26 @@ function quoted(value: string): string {
   return value.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
 }
 
-/** Works on a peer's database for a moment; undefined if it does not answer. */
+/** Works on a peer's database for a moment; undefined if it does not answer, or not before the signal. */
 export async function withPeer<T>(
   { log }: Pick<Neighbourhood, 'log'>,
   card: Card,
   work: (peer: Db) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T | undefined> {
   let peer: Db;
   try {
-    peer = await openPeer(card, log);
+    peer = await openPeer(card, log, signal);
   } catch (error) {
     log.debug({ peer: card.name }, `another node does not answer: ${wordsOf(error)}`);
     return undefined;
   }
   try {
     return await work(peer);
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
+    log.debug({ peer: card.name }, `another node did not answer in time: ${wordsOf(error)}`);
+    return undefined;
   } finally {
     await peer.destroy();
   }

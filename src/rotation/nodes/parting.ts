@@ -2,8 +2,9 @@
 import { sql } from 'kysely';
 import { type Actor, record } from '../../audit/audit.ts';
 import { type NodeRefusal, turnAway } from './errors.ts';
+import { nodeState } from './identity.ts';
 import { post } from './letters.ts';
-import { cardOf, type Neighbourhood, ownName, peerNames } from './neighbourhood.ts';
+import { cardOf, filesOf, type Neighbourhood, ownName, peerNames } from './neighbourhood.ts';
 import { subscriptionName, unsubscribe } from './subscription.ts';
 
 export interface Left {
@@ -13,10 +14,12 @@ export interface Left {
   readonly untold: readonly string[];
 }
 
-/** Leaves all other nodes. Its name stays, because facts stand under it. */
+/** Leaves all other nodes; not while what they have heard of it is missing here. Its name stays, because facts stand under it. */
 export async function leave(near: Neighbourhood, actor: Actor): Promise<Left | NodeRefusal> {
   const me = await ownName(near);
+  const { state } = await nodeState(near.db);
   const peers = await peerNames(near);
+  if (state === 'set-back' || state === 'healing') return turnAway('nodes.set-back');
   if (peers.length === 0) return turnAway('nodes.no-peer');
   const untold: string[] = [];
   for (const peer of peers) {
@@ -25,7 +28,7 @@ export async function leave(near: Neighbourhood, actor: Actor): Promise<Left | N
     if (!(await post(near, card, { kind: 'leave', from: me }))) untold.push(peer);
     await near.admin.deleteFrom('node_peer').where('name', '=', peer).execute();
   }
-  await sql`UPDATE ledger_node SET state = 'member'`.execute(near.admin);
+  await sql`UPDATE ledger_node SET state = 'member' WHERE state = 'joining'`.execute(near.admin);
   await record(near.db, actor, { type: 'node.left', about: {}, details: { peers } });
   return { peers, untold };
 }
@@ -45,7 +48,7 @@ export async function forget(
 
 async function stopHearing(near: Neighbourhood, me: string, peer: string): Promise<void> {
   await unsubscribe(near.admin, subscriptionName(me, peer), 'leave');
-  for (const file of [`${peer}.pem`, `${peer}.pgpass`]) near.files.remove(file);
+  for (const file of filesOf(peer)) near.files.remove(file);
   // Its slot here would keep the log for somebody who does not come back. One that is in use goes with his subscription.
   await sql`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
     WHERE slot_name = ${subscriptionName(peer, me)} AND NOT active`.execute(near.admin);

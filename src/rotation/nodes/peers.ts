@@ -3,7 +3,7 @@
  * was sent, who was heard lately. No question here waits for a peer longer than it says.
  */
 import { sql } from 'kysely';
-import type { AccountId, PolicyId } from '../../base/ids.ts';
+import type { PolicyId } from '../../base/ids.ts';
 import type { Context } from '../context.ts';
 import type { Peers } from '../peers.ts';
 import {
@@ -14,7 +14,8 @@ import {
   mayRotateHere,
   type PeerState,
 } from '../plan/management.ts';
-import { type BarrierQuestion, putQuestion, verificationWaitMs } from './barrier.ts';
+import { verificationWaitMs } from './barrier.ts';
+import { hearing } from './hearing.ts';
 import { nodeState } from './identity.ts';
 import { subscriptionName } from './subscription.ts';
 
@@ -40,10 +41,7 @@ export function peersOf(need: Need, options: PeersOptions): Peers {
   const waitMs = options.waitMs ?? verificationWaitMs;
   const opened = clock.now();
   const lastHeard = new Map<string, number>();
-  const questions = new Map<
-    AccountId,
-    { readonly since: number; readonly at: number; readonly question: BarrierQuestion }
-  >();
+  const heard = hearing(need, async () => await connections(need), waitMs);
 
   async function here(): Promise<Here> {
     const { name, state } = await nodeState(db);
@@ -59,14 +57,7 @@ export function peersOf(need: Need, options: PeersOptions): Peers {
     return found;
   }
   return {
-    heard: async (account, since) => {
-      const known = questions.get(account);
-      const asked = known?.since === since ? known : { since, at: clock.now(), question: await putQuestion(need) };
-      questions.set(account, asked);
-      const silent = await asked.question.silent();
-      if (silent.length === 0) return 'here';
-      return clock.now() - asked.at < waitMs ? 'waiting' : 'late';
-    },
+    heard,
     sent: (signal) => untilSent(need, signal),
     mayRotate: async (policy) => {
       const node = await here();

@@ -18,23 +18,39 @@ import { isCopied, isThere, isUnreached, redirect, subscribe, subscriptionName }
 
 const self: Actor = { kind: 'system', part: 'nodes' };
 
-/** Reads the letters that are there, oldest first; one that cannot be believed is thrown away with a warning. */
+/**
+ * Reads the letters that are there, oldest first; one that cannot be believed, or is of nobody whom we know, is thrown
+ * away with a warning. One that cannot be obeyed now stays, and with it the later ones of its writer and no others.
+ */
 export async function readLetters(near: Neighbourhood, signal: AbortSignal): Promise<void> {
   const { name } = await identityOf(near.db);
   if (name === null) return;
+  const waiting = new Set<string>();
   for (const { id, letter: sealed } of await near.db.selectFrom('node_knock').selectAll().orderBy('id').execute()) {
     signal.throwIfAborted();
+    let writer: string | undefined;
     try {
-      await obey(near, name, await openLetter(near.vault, sealed, name, near.clock.now()), signal);
+      const letter = await openLetter(near.vault, sealed, name, near.clock.now());
+      writer = letter.from;
+      if (waiting.has(writer)) continue;
+      await obey(near, name, letter, signal);
     } catch (error) {
-      // It stays in the box while its writer cannot be reached.
-      if (isUnreached(error)) return near.log.info({}, `a letter waits: ${wordsOf(error)}`);
-      if (!['nodes.letter-refused', 'vault.tampered', 'vault.key-version-unknown'].includes(codeOf(error))) throw error;
+      signal.throwIfAborted();
+      if (!worthless.includes(codeOf(error))) {
+        // It stays in the box while its writer cannot be reached, or as long as something else is wrong.
+        if (writer !== undefined) waiting.add(writer);
+        const words = `a letter${writer === undefined ? '' : ` of ${writer}`} waits: ${wordsOf(error)}`;
+        if (isUnreached(error)) near.log.info({}, words);
+        else near.log.warn({ code: codeOf(error) }, words);
+        continue;
+      }
       near.log.warn({ code: codeOf(error) }, `a letter was thrown away: ${wordsOf(error)}`);
     }
     await near.admin.deleteFrom('node_knock').where('id', '=', id).execute();
   }
 }
+
+const worthless = ['nodes.letter-refused', 'nodes.peer-unknown', 'vault.tampered', 'vault.key-version-unknown'];
 
 async function obey(near: Neighbourhood, me: string, letter: Letter, signal: AbortSignal): Promise<void> {
   const { kind, from: peer } = letter;
@@ -77,36 +93,41 @@ export async function straighten(near: Neighbourhood): Promise<void> {
   }
 }
 
-/** One round of what is still to be done. A peer that does not answer is left for the next. */
+/** One round of what is still to be done. A peer that does not answer, or with which something is wrong, is left for the next. */
 export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<void> {
   const { name, state } = await identityOf(near.db);
   if (name === null) return;
   await pruneBarriers(near);
   for (const { name: peer, renew: owed, doubt } of await near.db.selectFrom('node_peer').selectAll().execute()) {
     signal.throwIfAborted();
-    using card = await cardOf(near, peer);
-    if (doubt && state !== 'set-back') {
-      const seen = await withPeer(near, card, (at) => namesAt(at, name));
-      if (seen === undefined) continue;
-      if (!(await attempt(() => refetch(near.admin, name, sourceOf(near, card), near.clock, signal, seen)))) continue;
-      await near.admin.updateTable('node_peer').set({ doubt: false }).where('name', '=', peer).execute();
+    try {
+      await makeUp(near, name, peer, { owed, doubt: doubt && state !== 'set-back' }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isUnreached(error)) near.log.warn({ peer }, `with ${peer} something is left to be done: ${wordsOf(error)}`);
     }
-    if (owed && (await post(near, card, { kind: 'renew', from: name })))
-      await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
   }
   if (state === 'joining' && (await allCopied(near, name))) await setState(near.admin, 'member');
   if (state === 'member') await noticeSetBack(near, signal);
 }
 
-/** False if the peer was not reached. */
-async function attempt(work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (isUnreached(error)) return false;
-    throw error;
+/** Fetches what is in doubt, and tells the peer what it could not be told. */
+async function makeUp(
+  near: Neighbourhood,
+  me: string,
+  peer: string,
+  { owed, doubt }: { readonly owed: boolean; readonly doubt: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  using card = await cardOf(near, peer);
+  if (doubt) {
+    const seen = await withPeer(near, card, (at) => namesAt(at, me));
+    if (seen === undefined) return;
+    await refetch(near.admin, me, sourceOf(near, card), near.clock, signal, seen);
+    await near.admin.updateTable('node_peer').set({ doubt: false }).where('name', '=', peer).execute();
   }
+  if (owed && (await post(near, card, { kind: 'renew', from: me })))
+    await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
 }
 
 async function allCopied(near: Neighbourhood, me: string): Promise<boolean> {
@@ -115,26 +136,33 @@ async function allCopied(near: Neighbourhood, me: string): Promise<boolean> {
 }
 
 /**
- * Asks peers whether they have heard more of this node than it knows. Of its present name: then it changes nothing until
- * it is healed. Of a former one, something was on its way while it was healed: what that peer has is fetched once more.
+ * Asks all peers at once whether they have heard more of this node than it knows. Of its present name: then it changes
+ * nothing until it is healed. Of a former one, something was on its way while it was healed: what that peer has is
+ * fetched once more. Who has not answered by the signal is passed over.
  */
 export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): Promise<void> {
-  for (const peer of await peerNames(near)) {
-    signal.throwIfAborted();
-    using card = await cardOf(near, peer);
-    const missed = await withPeer(near, card, (at) => missedBy(near.db, at));
-    if (missed === 'former') {
-      near.log.info(
-        { peer },
-        'another node has heard facts of this one that came too late to be fetched; they are now',
-      );
-      await near.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', peer).execute();
-    }
-    if (missed !== 'present') continue;
-    near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
-    return await inTransaction(near.admin, async (tx) => {
-      await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);
-      await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
-    });
+  const answers = await Promise.all(
+    (await peerNames(near)).map(async (peer) => {
+      try {
+        using card = await cardOf(near, peer);
+        return { peer, missed: await withPeer(near, card, (at) => missedBy(near.db, at), signal) };
+      } catch (error) {
+        near.log.warn({ peer }, `${peer} could not be asked what it has heard: ${wordsOf(error)}`);
+        return { peer, missed: undefined };
+      }
+    }),
+  );
+  for (const { peer, missed } of answers) {
+    if (missed !== 'former') continue;
+    near.log.info({ peer }, 'another node has heard facts of this one that came too late to be fetched; they are now');
+    await near.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', peer).execute();
   }
+  const ahead = answers.find(({ missed }) => missed === 'present');
+  if (ahead === undefined) return;
+  const { peer } = ahead;
+  near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
+  await inTransaction(near.admin, async (tx) => {
+    await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);
+    await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
+  });
 }
