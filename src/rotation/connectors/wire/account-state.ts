@@ -64,7 +64,7 @@ function limitsOf(
 ): { readonly deny: number | undefined; readonly unlockSeconds: number } {
   const lines = pam.filter((line) => !line.startsWith('#') && line.includes('pam_faillock'));
   if (lines.length === 0) return { deny: undefined, unlockSeconds: usual.unlockSeconds };
-  const setting = (name: string): number | undefined => {
+  const setting = (name: string, strictest: (values: readonly number[]) => number): number | undefined => {
     const inLine = new RegExp(`\\b${name}=(\\d{1,9})\\b`);
     const inFile = new RegExp(`^${name}\\s*=\\s*(\\d{1,9})\\s*$`);
     const values = (from: readonly string[], shape: RegExp): number[] =>
@@ -73,12 +73,13 @@ function limitsOf(
         return found === undefined ? [] : [Number(found)];
       });
     const [given, filed] = [values(lines, inLine), values(conf, inFile)];
-    return given.length > 0 ? Math.min(...given) : filed.at(-1);
+    return given.length > 0 ? strictest(given) : filed.at(-1);
   };
   // 0: never locked; 0 as a time, or `never`: until somebody lifts it.
-  const deny = setting('deny') ?? usual.deny;
+  const deny = setting('deny', (values) => Math.min(...values)) ?? usual.deny;
   const never = [...lines, ...conf].some((line) => /\bunlock_time\s*=\s*never\b/.test(line));
-  const unlockSeconds = never ? 0 : (setting('unlock_time') ?? usual.unlockSeconds);
+  const longest = (values: readonly number[]): number => (values.includes(0) ? 0 : Math.max(...values));
+  const unlockSeconds = never ? 0 : (setting('unlock_time', longest) ?? usual.unlockSeconds);
   return { deny: deny === 0 ? undefined : deny, unlockSeconds };
 }
 

@@ -37,6 +37,8 @@ test('pam_faillock locks at its own number, and no longer than its own time', ()
   expect(state(pam, 'conf deny = 0', ...three)).toMatchObject({ deny: undefined, lockedOut: false });
   expect(state(`${pam} unlock_time=60`, ...three).lockedOut).toBe(false);
   expect(state(`${pam} unlock_time=never`, ...three).lockedOut).toBe(true);
+  expect(state(`${pam} unlock_time=60`, `${pam} unlock_time=3600`, ...three).lockedOut).toBe(true);
+  expect(state(`${pam} unlock_time=0`, `${pam} unlock_time=60`, ...three).lockedOut).toBe(true);
   expect(state('pam # auth required pam_faillock.so', ...three).deny).toBeUndefined();
   expect(state(pam, failure('12:00:00').replace(/V$/, 'I')).strikes).toBe(0);
 });
