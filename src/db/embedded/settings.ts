@@ -6,7 +6,7 @@
 import { appRole, ownerRole } from '../roles.ts';
 import { peerRole } from './neighbours.ts';
 
-/** The cluster's first superuser: makes roles and databases, and backups. The program itself never uses it. */
+/** The cluster's first superuser: makes roles and databases, and backups. The program uses it only for what goes on between nodes. */
 export const adminRole = 'postgres';
 export const databaseName = 'sallyport';
 
