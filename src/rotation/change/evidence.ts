@@ -12,7 +12,7 @@ import { foldOf } from '../ledger/ledger.ts';
 import type { OutcomeStatus } from '../plan/facts.ts';
 import { judge, needsOld, type Said, type Verification } from '../plan/verdict.ts';
 import { type Hands, perform } from './ask.ts';
-import { fence, landingMs } from './landing.ts';
+import { endChange, landingMs } from './landing.ts';
 import { tryCandidates, tryLogin } from './logins.ts';
 import { type Subject, tagOf } from './subject.ts';
 
@@ -46,13 +46,15 @@ export async function find(
   const saves = subject.connector?.capabilities.saves === true;
   const saved = answer.class !== 'unsaved' && !(saves && answer.said === 'uncertain');
   const cutOff = answer.said === 'uncertain' || !saved;
-  const ended = cutOff && (await fence(context, subject, tried, actor, signal));
+  const end = cutOff ? await endChange(context, subject, tried, actor, signal) : undefined;
+  const ended = end?.said === 'confirmed';
   const fenced = tried.fenced || answer.said === 'failed' || ended;
   const durable = saved || ended;
 
   const retires = subject.connector?.retires === true;
   // Keys may both be live until the former ones are taken away, which the new one must prove itself for.
-  const look = await lookAt(context, subject, answer.said, sigkey, retires ? null : old, actor, signal);
+  const refused = end?.class === 'authentication' && isOwn(tried.hands, subject, old);
+  const look = await lookAt(context, subject, answer.said, sigkey, retires ? null : old, refused, actor, signal);
   const { fresh } = look;
   const former = retires && fresh.answer === 'accepted' ? await formerKeys(context, subject, sigkey, old) : [];
   const left = former.length > 0 ? await retire(context, subject, sigkey, former, actor, signal) : undefined;
@@ -76,13 +78,22 @@ interface Look {
   readonly old: Verification | 'none';
 }
 
-/** The new value, and where that is needed the old one: by logins after an acknowledgement, else so that nothing is locked. */
+/** Whether what was done by these hands began with a login of the account itself with its value before. */
+function isOwn(hands: Hands | undefined, { account }: Subject, old: Sigkey | null): boolean {
+  return hands?.account.id === account.id && hands.sigkey === old && account.viaAccountId === null;
+}
+
+/**
+ * The new value, and where that is needed the old one: by logins after an acknowledgement, else so that nothing is locked.
+ * `refused`: the target has just refused a login with the old one, and one more would only count there.
+ */
 async function lookAt(
   context: Context,
   subject: Subject,
   said: Said,
   sigkey: Sigkey,
   old: Sigkey | null,
+  refused: boolean,
   actor: Actor,
   signal: AbortSignal,
 ): Promise<Look> {
@@ -92,12 +103,13 @@ async function lookAt(
     return { fresh, old: await answerFor(context, subject, old, actor, signal) };
   }
   // The old one first: where it is accepted, what was refused before it no longer counts on most targets.
-  const both = old === null ? [sigkey] : [old, sigkey];
+  const both = old === null || refused ? [sigkey] : [old, sigkey];
   const answers = await tryCandidates(context, subject, both, actor, signal);
   // One broken connection is no reason to call a value uncertain.
   const again = answers.some((one) => one.answer === 'unknown' && one.class === 'cut');
   const looked = again ? await tryCandidates(context, subject, both, actor, signal) : answers;
-  return { fresh: looked.at(-1) ?? nobody, old: old === null ? 'none' : (looked[0]?.answer ?? 'unknown') };
+  const before = refused ? 'rejected' : (looked[0]?.answer ?? 'unknown');
+  return { fresh: looked.at(-1) ?? nobody, old: old === null ? 'none' : before };
 }
 
 async function answerFor(
