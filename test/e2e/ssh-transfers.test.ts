@@ -1,7 +1,7 @@
 /** Files through the gate by what people use for it; the audit trail names each with size and hash. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openClient, type Reach } from '../lab/client.ts';
@@ -203,6 +203,9 @@ describe.runIf(fullMachines)('transfers', () => {
     expect(first.code, first.stderr).toBe(0);
     big.fill(7, 1_000_000, 1_000_100);
     await writeFile(join(tree, 'big'), big);
+    // Of the same size, and changed within the second of the first time, it would be taken for the same.
+    const later = Date.now() / 1000 + 10;
+    await utimes(join(tree, 'big'), later, later);
     const second = await sync(
       () => `${tree}/`,
       (gate) => at(gate, '/tmp/rsync/'),
