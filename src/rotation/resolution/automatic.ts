@@ -176,18 +176,22 @@ export function ruledOut({ lastTry }: Pick<Conflict, 'lastTry'>): readonly Sigke
 
 const silent: VerifyAnswer = { answer: 'unknown', class: 'unexpected', words: 'no answer' };
 
-/** Somebody who asked does not want to come back for a change that may be landing for some more seconds. */
+/**
+ * Somebody who asked does not want to come back for a change that may be landing for some more seconds. The time is that of
+ * the database and ours, which agree to a millisecond, so that one wait may not be quite enough.
+ */
 async function readyConflict(
   context: Context,
   subject: Subject,
   { demanded }: Wish,
   signal: AbortSignal,
 ): Promise<Conflict> {
-  const conflict = await conflictOf(context, subject, { demanded }, signal);
-  const { step } = conflict;
-  if (!demanded || step.kind !== 'wait' || step.because !== 'landing') return conflict;
-  await context.clock.sleep(Math.max(0, step.until - context.clock.now()), signal);
-  return conflictOf(context, subject, { demanded }, signal);
+  for (;;) {
+    const conflict = await conflictOf(context, subject, { demanded }, signal);
+    const { step } = conflict;
+    if (!demanded || step.kind !== 'wait' || step.because !== 'landing') return conflict;
+    await context.clock.sleep(Math.max(1, step.until - context.clock.now()), signal);
+  }
 }
 
 function verified({ fold }: Conflict, tested: { readonly sigkey: Sigkey } & VerifyAnswer): Verified {
