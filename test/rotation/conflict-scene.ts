@@ -8,7 +8,7 @@ import { inTransaction } from '../../src/db/db.ts';
 import { addOutcome, addRandomization, addResolution } from '../../src/rotation/ledger/ledger.ts';
 import type { Decision, OutcomeStatus } from '../../src/rotation/plan/facts.ts';
 import type { History, RotationOptions } from '../../src/rotation/rotation.ts';
-import type { Account } from '../../src/vault/vault.ts';
+import type { Account, AccountDeclaration } from '../../src/vault/vault.ts';
 import { nowhere, operator, type RotationRoom, rotationRoom, speaksForOthers } from './room.ts';
 import { ScriptedTarget } from './target.ts';
 
@@ -30,6 +30,16 @@ export interface Scene extends AsyncDisposable {
   /** What somebody decided on another node. */
   readonly decided: (node: string, decision: Decision) => Promise<void>;
 }
+
+/** The scene's account, declared once more as one that is reconciled without being asked. */
+export const reconcilesItself: AccountDeclaration = {
+  name: 'app@box',
+  kind: 'password',
+  connector: 'linux-chpasswd',
+  admin: 'root@box',
+  reconcile: 'root@box',
+  autoReconcile: true,
+};
 
 export async function scene(options: Partial<RotationOptions> = {}): Promise<Scene> {
   const target = new ScriptedTarget(first);

@@ -5,7 +5,7 @@ import type { Sigkey } from '../../src/base/ids.ts';
 import { takeLease } from '../../src/rotation/ledger/lease.ts';
 import type { Point } from '../../src/rotation/points.ts';
 import { holdExclusively, holdsOf } from '../../src/vault/vault.ts';
-import { history, rootOf, type Scene, scene, settled } from './conflict-scene.ts';
+import { history, reconcilesItself, rootOf, type Scene, scene, settled } from './conflict-scene.ts';
 import { never, operator } from './room.ts';
 import { yes } from './target.ts';
 
@@ -17,14 +17,7 @@ const dies = (at: Point) => ({
 });
 
 async function lose({ room }: Scene): Promise<void> {
-  await room.account({
-    name: 'app@box',
-    kind: 'password',
-    connector: 'linux-chpasswd',
-    admin: 'root@box',
-    reconcile: 'root@box',
-    autoReconcile: true,
-  });
+  await room.account(reconcilesItself);
 }
 
 test('forcing is decided together with the new value: who dies before has decided nothing', async () => {

@@ -8,7 +8,7 @@ import { Secret } from '../../src/base/secret.ts';
 import { inTransaction } from '../../src/db/db.ts';
 import { addOutcome, addRandomization } from '../../src/rotation/ledger/ledger.ts';
 import { alone, type Peers } from '../../src/rotation/peers.ts';
-import { first, history, rootOf, scene, settled } from './conflict-scene.ts';
+import { first, history, reconcilesItself, rootOf, scene, settled } from './conflict-scene.ts';
 import { never, operator } from './room.ts';
 
 test('a tree conflict resolves itself when exactly one value works', async () => {
@@ -200,14 +200,7 @@ test('nothing is reset while a known value works, or while nobody knows', async 
 test('where the account says so a lost value is reconciled without being asked, and never an administrator', async () => {
   await using stage = await scene();
   const { room } = stage;
-  await room.account({
-    name: 'app@box',
-    kind: 'password',
-    connector: 'linux-chpasswd',
-    admin: 'root@box',
-    reconcile: 'root@box',
-    autoReconcile: true,
-  });
+  await room.account(reconcilesItself);
   await stage.draw('one-Value-1', await rootOf(stage), 'U');
   stage.target.live = 'set-by-Hand-77';
   await settled(stage);

@@ -1,7 +1,7 @@
 /** The current value is refused and more than one former value works: nobody knows which one holds, and nothing is lost. */
 import { expect, test } from 'vitest';
 import { usualRules } from '../../src/rotation/context.ts';
-import { rootOf, type Scene, scene, settled } from './conflict-scene.ts';
+import { reconcilesItself, rootOf, type Scene, scene, settled } from './conflict-scene.ts';
 import { never, operator } from './room.ts';
 
 /** Two former values work, the current one does not. */
@@ -31,14 +31,7 @@ test('it is said so, as an alert, and is no reason to reset anything', async () 
 
 test('an account that reconciles itself is left alone by its heartbeat', async () => {
   await using stage = await scene({ rules: { ...usualRules, heartbeatMs: 1 } });
-  await stage.room.account({
-    name: 'app@box',
-    kind: 'password',
-    connector: 'linux-chpasswd',
-    admin: 'root@box',
-    reconcile: 'root@box',
-    autoReconcile: true,
-  });
+  await stage.room.account(reconcilesItself);
   await grace(stage);
   const root = await rootOf(stage);
   await settled(stage);

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { usualRules } from '../../src/rotation/context.ts';
 import { alone, type Peers } from '../../src/rotation/peers.ts';
-import { first, rootOf, type Scene, scene, settled } from './conflict-scene.ts';
+import { first, reconcilesItself, rootOf, type Scene, scene, settled } from './conflict-scene.ts';
 import { never, operator } from './room.ts';
 
 type Mutable = { -readonly [name in keyof Peers]: Peers[name] };
@@ -10,14 +10,7 @@ type Mutable = { -readonly [name in keyof Peers]: Peers[name] };
 /** An account that reconciles itself, whose current value was replaced on the target by one that is not known here. */
 async function overtaken(peers: Peers): Promise<Scene> {
   const stage = await scene({ peers, rules: { ...usualRules, heartbeatMs: 1 } });
-  await stage.room.account({
-    name: 'app@box',
-    kind: 'password',
-    connector: 'linux-chpasswd',
-    admin: 'root@box',
-    reconcile: 'root@box',
-    autoReconcile: true,
-  });
+  await stage.room.account(reconcilesItself);
   stage.target.live = 'set-elsewhere-Value-7';
   stage.target.jobs.length = 0;
   return stage;

@@ -87,7 +87,7 @@ export async function verifyCandidates(
     asked.set(sigkey, candidates.push(candidate) - 1);
   }
   if (candidates.length === 0) return sigkeys.map(() => unopened);
-  const overseer = [subject.admin, subject.reconciler].find((one) => one !== undefined && one.current !== null);
+  const overseer = overseerOf(subject);
   const admin =
     overseer?.current == null
       ? undefined
@@ -110,6 +110,11 @@ export async function verifyCandidates(
     if (at === undefined) return unopened;
     return answer.each?.[at] ?? { ...verificationOf(answer), answer: 'unknown' };
   });
+}
+
+/** Who may look at what the target keeps, where there is somebody who has a value. */
+export function overseerOf({ admin, reconciler }: Subject): Account | undefined {
+  return [admin, reconciler].find((one) => one !== undefined && one.current !== null);
 }
 
 /** Said of a value that could not be asked about, because only its fact is here: nothing is known of it. */

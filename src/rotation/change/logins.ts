@@ -9,7 +9,7 @@ import { spent } from '../connectors/budget.ts';
 import type { ChangeAnswer, VerifyAnswer } from '../connectors/connector.ts';
 import type { Context } from '../context.ts';
 import { commit } from '../points.ts';
-import { type Hands, unopened, verifyCandidates, verifyStored } from './ask.ts';
+import { type Hands, overseerOf, unopened, verifyCandidates, verifyStored } from './ask.ts';
 import type { Subject } from './subject.ts';
 
 /** What the log of attempts says of a value that was entered and that the target accepted. */
@@ -44,7 +44,8 @@ export async function tryLogin(
   const again = first.answer === 'unknown' && first.class === 'cut';
   const answer = again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
   if (answer.answer === 'rejected') await noteRefusals(context, subject, 1);
-  if (answer.answer === 'accepted' || subject.verifier.refusalsMislead !== true || !isOverseen(subject)) return answer;
+  if (answer.answer === 'accepted' || subject.verifier.refusalsMislead !== true || overseerOf(subject) === undefined)
+    return answer;
   const [stored] = await tryCandidates(context, subject, [sigkey], actor, signal);
   return stored?.how === 'stored' ? stored : answer;
 }
@@ -84,16 +85,11 @@ async function trySome(
 ): Promise<readonly VerifyAnswer[]> {
   const left = Math.max(0, await budgetLeft(context, subject));
   // Where nobody may look and no login is left, opening them would be in vain.
-  if (left === 0 && countsRefusals(subject) && !isOverseen(subject)) return sigkeys.map(() => spent);
+  if (left === 0 && countsRefusals(subject) && overseerOf(subject) === undefined) return sigkeys.map(() => spent);
   const answers = await verifyCandidates(context, subject, sigkeys, left, actor, signal);
   const refused = answers.filter(({ answer, how }) => answer === 'rejected' && how !== 'stored').length;
   if (refused > 0) await noteRefusals(context, subject, refused);
   return answers;
-}
-
-/** Whether somebody may look at what the target keeps. */
-function isOverseen({ admin, reconciler }: Subject): boolean {
-  return [admin, reconciler].some((one) => one !== undefined && one.current !== null);
 }
 
 /** Refused logins since the last one that was accepted: with that one targets begin to count anew, and so do we. */

@@ -1,7 +1,7 @@
 /**
  * Runs connector jobs in processes of their own that end: nothing in their arguments or environment, the job on standard
  * input, killed at the deadline or with the signal. A process that has answered may get the next job if it is for the same
- * connector and the same target, a few times and within seconds: so nobody's secrets meet another target's answers, and
+ * connector and the same target, many times and within seconds: so nobody's secrets meet another target's answers, and
  * a thousand accounts of one server do not need a thousand programs to be started. When this process dies, the other's
  * input ends and it ends too, and with it its connection to the target. Signatures are made here, and only for the login
  * that the job is about.
@@ -71,20 +71,21 @@ export function processRunner(file: string = workerFile, idleMs: number = usualI
     using time = deadline(signal, limits.deadlineMs, () => new Error('the connector took too long'));
     const key = keyOf(job);
     const packed = packJob(job);
-    const first = take(key);
-    const answer = await ask(first, key, packed, time.signal, signal);
-    // One that had waited and died before it began the job did nothing of it.
-    return answer === 'unbegun' ? settled(await ask(start(file), key, packed, time.signal, signal)) : answer;
+    const attempt = (worker: Worker): Promise<Answer | undefined> => ask(worker, key, packed, time.signal, signal);
+    return (await attempt(take(key))) ?? (await attempt(start(file))) ?? crashed('no connector process began the job');
   }
 
-  /** One job by one process. `time` is the job's deadline, `signal` the caller's. */
+  /**
+   * One job by one process. `time` is the job's deadline, `signal` the caller's. Undefined if the process had waited and
+   * died before it began: nothing of the job was done.
+   */
   async function ask(
     worker: Worker,
     key: string,
     packed: Packed,
     time: AbortSignal,
     signal: AbortSignal,
-  ): Promise<Answer | 'unbegun'> {
+  ): Promise<Answer | undefined> {
     const { child } = worker;
     const kill = (): boolean => child.kill('SIGKILL');
     time.addEventListener('abort', kill, { once: true });
@@ -100,7 +101,7 @@ export function processRunner(file: string = workerFile, idleMs: number = usualI
       signal.throwIfAborted();
       if (time.aborted)
         return { outcome: 'late', class: 'timeout', words: 'the connector took too long and was ended' };
-      if (waited && !begun) return 'unbegun';
+      if (waited && !begun) return undefined;
       return crashed(`the connector process ended without an answer (${killed ?? code})`);
     } catch (error) {
       signal.throwIfAborted();
@@ -125,10 +126,6 @@ export function processRunner(file: string = workerFile, idleMs: number = usualI
 
 function crashed(words: string): Answer {
   return { outcome: 'crashed', class: 'unexpected', words };
-}
-
-function settled(answer: Answer | 'unbegun'): Answer {
-  return answer === 'unbegun' ? crashed('the connector process ended before it began') : answer;
 }
 
 /** After anything else something of the job may be left in the process, and it does not get another. */

@@ -84,7 +84,7 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
 
   // -- The candidates, newest first ---------------------------------------------------------------------------------
   const answers = await tryCandidates(context, subject, step.candidates, wish.actor, lease.signal);
-  const tested = step.candidates.map((sigkey, at) => withSparing(sigkey, answers[at] ?? silent));
+  const tested = testedOf(step.candidates, answers);
   const verdict = verdictOf([...step.refused.map((sigkey) => ({ sigkey, answer: 'rejected' }) as const), ...tested]);
   const values = tested.map((one) => verified(conflict, one));
   const decide = async (root: Sigkey, words: string, touched: readonly Verified[]): Promise<Resolved> => {
@@ -114,7 +114,7 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
   const before = ruledOut(conflict);
   const former = retained(conflict.facts, conflict.fold).filter((sigkey) => !before.includes(sigkey));
   const formerAnswers = await tryCandidates(context, subject, former, wish.actor, lease.signal);
-  const dug = former.map((sigkey, at) => withSparing(sigkey, formerAnswers[at] ?? silent));
+  const dug = testedOf(former, formerAnswers);
   const found = verdictOf(dug);
   if (found.kind === 'root') {
     const winner = dug.filter((one) => one.sigkey === found.root).map((one) => verified(conflict, one));
@@ -158,11 +158,15 @@ async function endedAll(
   return true;
 }
 
-function withSparing(
-  sigkey: Sigkey,
-  answer: VerifyAnswer,
-): { readonly sigkey: Sigkey; readonly spared: boolean } & VerifyAnswer {
-  return { sigkey, ...answer, spared: answer.class === 'budget' };
+/** What was said of each value; `spared`: it was not tried, so that the account is not locked. */
+export function testedOf(
+  sigkeys: readonly Sigkey[],
+  answers: readonly VerifyAnswer[],
+): readonly ({ readonly sigkey: Sigkey; readonly spared: boolean } & VerifyAnswer)[] {
+  return sigkeys.map((sigkey, at) => {
+    const answer = answers[at] ?? silent;
+    return { sigkey, ...answer, spared: answer.class === 'budget' };
+  });
 }
 
 function rejectedOf(tested: readonly Tested[]): readonly Sigkey[] {

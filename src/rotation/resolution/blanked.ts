@@ -10,7 +10,7 @@ import type { Context } from '../context.ts';
 import type { Lease } from '../ledger/lease.ts';
 import { decideRoot, retained, verdictOf } from '../plan/resolve.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
-import { ruledOut } from './automatic.ts';
+import { ruledOut, testedOf } from './automatic.ts';
 import { conflictOf } from './conflict.ts';
 import { noteTry, settleConflict } from './settle.ts';
 import type { VerificationId } from './verifications.ts';
@@ -30,12 +30,7 @@ export async function lostSinceBlanked(
   if (![...fold.status.values()].some((status) => status === 'C' || status === 'U')) return true;
   const before = ruledOut(conflict);
   const all = [...fold.candidates.toReversed(), ...retained(facts, fold)].filter((one) => !before.includes(one));
-  const answers = await tryCandidates(context, subject, all, actor, lease.signal);
-  const dug = all.map((sigkey, at) => {
-    const { answer = 'unknown', class: kind } = answers[at] ?? {};
-    return { sigkey, answer, spared: kind === 'budget' } as const;
-  });
-  const found = verdictOf(dug);
+  const found = verdictOf(testedOf(all, await tryCandidates(context, subject, all, actor, lease.signal)));
   if (found.kind === 'again') {
     const words = 'it was blanked, and not every value that it had could be tried yet';
     await noteTry(context, subject, conflict, { ...found, rejected: [...before, ...found.rejected] }, words, actor);

@@ -58,9 +58,9 @@ async function unsettled({ db }: Context): Promise<Ready[]> {
 }
 
 /**
- * Accounts that this node resolves and whose current value was not tried at the target for the time of a heartbeat, those where former values are
- * still to be tried and refused logins no longer count, and those where an outcome came too late since the last time:
- * what it speaks of may be what the target has.
+ * Of the accounts that this node resolves: those whose current value was not tried at the target for the time of a
+ * heartbeat, those where former values are still to be tried and refused logins no longer count, and those where an
+ * outcome came too late since the last time: what it speaks of may be what the target has.
  */
 export async function unchecked(context: Context, now: number, only?: AccountId): Promise<Ready[]> {
   const { db, rules, peers } = context;
