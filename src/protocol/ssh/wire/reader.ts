@@ -7,14 +7,7 @@
  */
 import { empty } from '../../../base/bytes.ts';
 
-/** What a decoder returns instead of a message when the bytes break the rules. */
-export interface Violation {
-  readonly violation: string;
-}
-
-export function isViolation(value: unknown): value is Violation {
-  return typeof value === 'object' && value !== null && 'violation' in value && typeof value.violation === 'string';
-}
+export { isViolation, type Violation } from '../../wire/violation.ts';
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
