@@ -93,10 +93,11 @@ function stripper(): (piece: string) => string {
   };
 }
 
-/** Everything that is not terminal output, one JSON object a line: times in seconds, bytes as text. */
+/** Everything that is neither terminal output nor picture, one JSON object a line: times in seconds, bytes as text. */
 export async function* exportEvents(events: AsyncIterable<RecordedEvent>): AsyncGenerator<string> {
   for await (const { at, channel, detail } of events) {
     if (detail.kind === 'output' || detail.kind === 'error-output') continue;
+    if (detail.kind === 'picture' || detail.kind === 'pointer') continue;
     yield JSON.stringify({ at: at / 1e6, channel, ...plain(detail) });
   }
 }

@@ -11,6 +11,8 @@ import { concat } from '../base/bytes.ts';
 import { dataKey, headerHash } from './block.ts';
 import type { RecordingError } from './errors.ts';
 import { writeEvent, writeStream } from './format/codec.ts';
+import { maxPayload, writeUpdate } from './format/desktop-codec.ts';
+import type { UpdateEvent } from './format/desktop-events.ts';
 import { encodeHeader, hashLength, type RecordingHeader } from './format/container.ts';
 import { type EchoGuard, guardEcho, type TypedLine } from './format/echo.ts';
 import type { EventDetail, StreamKind } from './format/events.ts';
@@ -52,7 +54,10 @@ export interface Recorder extends AsyncDisposable {
    * Input of a channel that has a pty is kept line by line, and only lines that the target echoed.
    */
   append(kind: StreamKind, channel: number, bytes: Uint8Array, now: number): void;
-  /** Appends any other event. `channel` is `sessionChannel` for what concerns the whole session. */
+  /**
+   * Appends any other event, copying it. `channel` is `sessionChannel` for what concerns the whole session. An update
+   * of a desktop may be longer than an event's body: it is split.
+   */
   record(detail: EventDetail, channel: number, now: number): void;
   /** Too much is waiting to become durable: whoever feeds the recorder should pause its sources. */
   readonly congested: boolean;
@@ -191,6 +196,7 @@ class FileRecorder implements Recorder {
       this.#guards.delete(channel);
       this.#typed(guard.close(), channel, now);
     }
+    if (detail.kind === 'picture' || detail.kind === 'pointer') return this.#update(detail, channel, now);
     const delta = this.#begin(now);
     writeEvent(this.#chunk, delta, channel, detail);
     this.#added();
@@ -231,6 +237,17 @@ class FileRecorder implements Recorder {
     this.cut(true);
     this.#over.abort();
     await this.#line.close();
+  }
+
+  #update({ kind, code, payload }: UpdateEvent, channel: number, now: number): void {
+    let at = 0;
+    do {
+      const piece = payload.subarray(at, at + maxPayload);
+      at += maxPayload;
+      const delta = this.#begin(now);
+      writeUpdate(this.#chunk, delta, channel, { kind, code, payload: piece, more: at < payload.length });
+      this.#added();
+    } while (at < payload.length);
   }
 
   #typed(lines: readonly TypedLine[], channel: number, now: number): void {

@@ -6,10 +6,13 @@ import { expect, test } from 'vitest';
 import { text, utf8 } from '../../src/base/bytes.ts';
 import { refuse } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
-import type { EventDetail } from '../../src/recording/format/events.ts';
+import type { EventDetail, RecordedEvent } from '../../src/recording/format/events.ts';
 import { maxBody, sessionChannel } from '../../src/recording/format/limits.ts';
+import { readRecording } from '../../src/recording/playback.ts';
 import { type BlockReport, openRecorder } from '../../src/recording/recorder.ts';
+import { joinUpdates } from '../../src/recording/updates.ts';
 import { canary, searchBytes } from '../support/canary.ts';
+import { desktopDetails } from './desktop-details.ts';
 import { eventsOf, made, manualClock, never, someHeader } from './made.ts';
 
 const details = fc.oneof<fc.Arbitrary<EventDetail>[]>(
@@ -33,9 +36,10 @@ const details = fc.oneof<fc.Arbitrary<EventDetail>[]>(
   fc.record({ kind: fc.constant('exit-status' as const), status: fc.nat() }),
   fc.record({
     kind: fc.constant('unknown' as const),
-    code: fc.integer({ min: 0x80, max: 0xff }),
+    code: fc.integer({ min: 0xc0, max: 0xff }),
     bytes: fc.uint8Array(),
   }),
+  desktopDetails,
 );
 
 test('what is recorded is read back, in order and at its time, over any number of blocks', async () => {
@@ -60,6 +64,21 @@ test('what is recorded is read back, in order and at its time, over any number o
     }),
     { numRuns: 40 },
   );
+});
+
+test('an update longer than an event is split, and joined again', async () => {
+  await using it = await made();
+  const payload = Uint8Array.from({ length: 3 * maxBody + 5 }, (_, index) => index % 251);
+  it.recorder.record({ kind: 'picture', code: 1, payload }, 4, it.at(1));
+  it.recorder.record({ kind: 'pointer', code: 5, payload: new Uint8Array() }, 4, it.at(2));
+  await it.recorder[Symbol.asyncDispose]();
+  expect((await it.events()).filter(({ detail }) => detail.kind === 'picture')).toHaveLength(4);
+  const joined: RecordedEvent[] = [];
+  for await (const event of joinUpdates(readRecording(it.path, it.key, never))) joined.push(event);
+  expect(joined.slice(1, 3)).toEqual([
+    { at: 1_000_000, channel: 4, detail: { kind: 'picture', code: 1, payload } },
+    { at: 2_000_000, channel: 4, detail: { kind: 'pointer', code: 5, payload: new Uint8Array() } },
+  ]);
 });
 
 test('no recorder before its first block is durable and the keeper knows it', async () => {

@@ -5,6 +5,7 @@
  */
 import { text, utf8 } from '../../base/bytes.ts';
 import type { Violation } from './container.ts';
+import { desktopBody, desktopCode, readDesktop } from './desktop-codec.ts';
 import type { EventDetail, FileEvent, RecordedEvent, StreamKind } from './events.ts';
 import { type FieldReader, type FieldWriter, readFields, writeFields } from './fields.ts';
 import { maxBody, maxText } from './limits.ts';
@@ -30,6 +31,7 @@ const code = {
   stream: 0x31,
   'exit-status': 0x40,
   'exit-signal': 0x41,
+  ...desktopCode,
 } as const satisfies Record<Exclude<EventDetail['kind'], 'unknown'>, number>;
 
 const actions = [
@@ -109,7 +111,7 @@ function bodyOf(detail: EventDetail): Uint8Array {
     case 'exit-status':
       return body.count(detail.status).view();
     default:
-      return detail satisfies never;
+      return desktopBody(detail);
   }
 }
 
@@ -195,7 +197,7 @@ function structured(kind: number, body: Uint8Array, fields: FieldReader): EventD
     case code['exit-signal']:
       return { kind: 'exit-signal', signal: text(body) };
     default:
-      return undefined;
+      return readDesktop(kind, fields);
   }
 }
 

@@ -1,7 +1,9 @@
 /**
  * The events of a recording: what happened in a session, in order, as a union. The bytes they become are in codec.ts;
- * FORMAT.md §5 is the document. Nothing here knows SSH: names are those a reader of a recording would use.
+ * FORMAT.md §5 is the document. Nothing here knows SSH: names are those a reader of a recording would use. What only
+ * desktops have is in desktop-events.ts.
  */
+import type { DesktopDetail } from './desktop-events.ts';
 
 /** Which way a file went: `up` is from the client to the target. */
 export type Direction = 'up' | 'down';
@@ -42,6 +44,7 @@ export type EventDetail =
     }
   | { readonly kind: 'exit-status'; readonly status: number }
   | { readonly kind: 'exit-signal'; readonly signal: string }
+  | DesktopDetail
   | { readonly kind: 'unknown'; readonly code: number; readonly bytes: Uint8Array };
 
 /** One file that was transferred, or one change to a name. */

@@ -16,3 +16,8 @@ export const blockTarget = 256 * 1024;
 export const historyBytes = 32 * 1024;
 /** Channel numbers inside a recording are 32 bits; 0xffffffff means the session itself. */
 export const sessionChannel = 0xffffffff;
+/** Bytes of UTF-8 that one event of the clipboard keeps, and the number of its items. */
+export const maxClipboard: number = maxText;
+export const maxClipboardItems = 256;
+/** Bytes of one update of a picture or pointer, over all the events that it is split into. */
+export const maxUpdate: number = 16 * 1024 * 1024;
