@@ -12,7 +12,8 @@ export {
   isAuthorization,
 } from './authorize.ts';
 export { type Change, declareGrants, type GrantDeclaration, grantsOf, removeGrant } from './grants.ts';
-export { type Grant, subprotocolsOf } from './plan/evaluate.ts';
+export type { Grant } from './plan/evaluate.ts';
+export { isSubprotocol, subprotocolsOf } from './plan/subprotocols.ts';
 export type { Period, TimeFrame } from './plan/time-frame.ts';
 export { type Ending, endRevoked, sessionsToEnd } from './revocation.ts';
 export {

@@ -7,7 +7,8 @@ import { targetGroups, targetNamed } from '../estate/estate.ts';
 import { notifyAccessChanged, userGroups } from '../identity/identity.ts';
 import { accountNamed } from '../vault/vault.ts';
 import { AccessError } from './errors.ts';
-import { type Grant, subprotocolsOf } from './plan/evaluate.ts';
+import type { Grant } from './plan/evaluate.ts';
+import { isSubprotocol, subprotocolsOf, usualSubprotocols } from './plan/subprotocols.ts';
 import { faultOfPeriod, type TimeFrame } from './plan/time-frame.ts';
 import { isZone } from '../base/zones.ts';
 
@@ -156,10 +157,12 @@ async function resolve(
     if (part === undefined) throw invalid(want, `no target group ${name}`);
     return part.id;
   });
-  const known: readonly string[] = Object.values(subprotocolsOf).flat();
-  const subprotocols = [...new Set(want.subprotocols ?? subprotocolsOf.ssh)];
-  const strange = subprotocols.find((what) => !known.includes(what));
-  if (strange !== undefined) throw invalid(want, `subprotocols are ${known.join(', ')}, not ${strange}`);
+  const subprotocols = [...new Set(want.subprotocols ?? usualSubprotocols)];
+  const strange = subprotocols.find((what) => !isSubprotocol(what));
+  if (strange !== undefined) {
+    const known = [...Object.values(subprotocolsOf).flat(), 'dynamic:NAME', 'static:NAME'];
+    throw invalid(want, `subprotocols are ${known.join(', ')}, not ${strange}`);
+  }
   if (subprotocols.length === 0) throw invalid(want, 'a grant without subprotocols allows nothing');
   return {
     id,

@@ -30,7 +30,7 @@ interface Named {
   readonly reason?: string;
 }
 
-type Factor = 'password' | 'key' | 'totp' | 'certificate' | 'session';
+type Factor = 'password' | 'key' | 'totp' | 'certificate' | 'session' | 'token';
 type Digest = string;
 
 export const catalogue = {
@@ -151,6 +151,26 @@ export const catalogue = {
     readonly sha256?: Digest;
     readonly complete: boolean;
   }>('A file was transferred in a session.'),
+  'session.file.changed': event<{
+    readonly what: 'created' | 'written' | 'renamed' | 'deleted' | 'attributes';
+    readonly path: string;
+    readonly to?: string;
+  }>("A file of the client's was changed through a session."),
+  'session.clipboard.text': event<{
+    readonly direction: 'upload' | 'download';
+    readonly length: number;
+    readonly sha256: Digest;
+  }>('Text was copied by the clipboard; it stands in the recording and nowhere else.'),
+  'session.clipboard.files': event<{
+    readonly direction: 'upload' | 'download';
+    readonly names: readonly string[];
+  }>('Files were offered by the clipboard.'),
+  'session.device.announced': event<{ readonly kind: string; readonly name: string }>(
+    "A device of the client's was made known to the target.",
+  ),
+  'session.device.refused': event<{ readonly kind: string; readonly name: string }>(
+    "A device of the client's was kept from the target.",
+  ),
   'session.killed': event<{ readonly reason: string }>('A session was ended by an operator or by policy.'),
   'session.ended': event<{
     readonly outcome: string;

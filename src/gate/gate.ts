@@ -81,6 +81,7 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
     };
     const listening: Listening[] = [];
     for (const listener of welcome.listeners) {
+      if (listener.protocol === 'rdp') continue;
       const server =
         listener.protocol === 'ssh'
           ? createServer(sshSockets, accept)

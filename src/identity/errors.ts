@@ -49,6 +49,10 @@ export const identityErrors = defineErrors({
     meaning: 'the one-time password was used before',
     remedy: 'wait for the next one',
   },
+  'identity.token-wrong': {
+    meaning: 'the connection token is wrong, used, expired or for another place',
+    remedy: 'make a new one with sallyport rdp',
+  },
   'identity.factor-unexpected': {
     meaning: 'this factor was not asked for now',
     remedy: 'nothing: the client offered a factor out of order',

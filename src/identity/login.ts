@@ -26,12 +26,14 @@ import type { Role } from './rights.ts';
 import { type Sealer, takeTotp } from './totp.ts';
 import { type Bar, barOf, canonicalName, type User, userNamed } from './users.ts';
 
-export type FactorKind = 'password' | 'publickey' | 'totp';
+export type FactorKind = 'password' | 'publickey' | 'totp' | 'token';
 
 /** Secrets stay the caller's to dispose. */
 export type Factor =
   | { readonly kind: 'password'; readonly password: Secret }
   | { readonly kind: 'totp'; readonly code: Secret }
+  /** A connection token, which stands for a login that was complete when it was made. */
+  | { readonly kind: 'token'; readonly token: Secret }
   | {
       readonly kind: 'publickey';
       readonly algorithm: string;
@@ -104,7 +106,11 @@ export function actorOf(identity: Identity): Actor {
   return { kind: 'user', id: identity.user, name: identity.name, address: identity.address };
 }
 
-const firstFactors: readonly FactorKind[] = ['publickey', 'password'];
+const firstFactors: Readonly<Record<string, readonly FactorKind[]>> = {
+  ssh: ['publickey', 'password'],
+  rdp: ['token', 'password'],
+};
+const anyFirst: readonly FactorKind[] = ['publickey', 'password'];
 /** Of one login; the gate ends connections sooner. */
 const mostAttempts = 20;
 
@@ -128,7 +134,7 @@ class OpenLogin {
 
   get next(): readonly FactorKind[] {
     if (this.over) return [];
-    return this.first === undefined ? firstFactors : ['totp'];
+    return this.first === undefined ? (firstFactors[this.protocol] ?? anyFirst) : ['totp'];
   }
 }
 
@@ -175,7 +181,7 @@ async function judge(login: Login, factor: Factor): Promise<Verdict> {
   if (!judgement.right || user === undefined || bar !== undefined) return await refused(login, user, factor, judgement);
 
   const needsTotp = user.factors.includes('totp');
-  if (factor.kind !== 'totp' && needsTotp) {
+  if ((factor.kind === 'password' || factor.kind === 'publickey') && needsTotp) {
     if (judgement.reservation !== undefined) await returnAttempt(db, user.id, judgement.reservation);
     login.first = factor.kind;
     return { kind: 'partial', next: login.next };
@@ -235,6 +241,11 @@ async function judgeFactor(
       if (answer === 'right') return { right: true, code: 'identity.totp-wrong', reservation };
       return { ...wrong(answer === 'replayed' ? 'identity.totp-replayed' : 'identity.totp-wrong'), reservation };
     }
+    case 'token': {
+      const reservation = await reserveAttempt(db, user?.id, now, lockout ?? usualLockout);
+      if (reservation === undefined) return wrong('identity.user-locked');
+      return { ...wrong('identity.token-wrong'), reservation };
+    }
     default:
       return factor satisfies never;
   }
@@ -288,6 +299,6 @@ function namesUser(signed: string, name: string): boolean {
   return plain === name || plain.startsWith(`${name}@`) || plain.startsWith(`${name}+`);
 }
 
-function auditName(kind: FactorKind): 'password' | 'key' | 'totp' {
+function auditName(kind: FactorKind): 'password' | 'key' | 'totp' | 'token' {
   return kind === 'publickey' ? 'key' : kind;
 }

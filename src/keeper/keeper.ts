@@ -153,7 +153,7 @@ async function keep(
     await vault.signer('host-rsa-3072'),
   ];
   const { ssh, events } = config;
-  const link = { socket: folders.linkSocket, gateUid: folders.gateUid, ssh, events, hostKeys };
+  const link = { socket: folders.linkSocket, gateUid: folders.gateUid, ssh, rdp: undefined, events, hostKeys };
   // First, so that no gate knocks before its token is known.
   void listenToSupervisor(heard, gates, live, rooms, stop);
   await serveGates(rooms, live, link, signal);

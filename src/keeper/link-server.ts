@@ -6,7 +6,7 @@ import { chmodSync, chownSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { type Authorization, authorize } from '../access/access.ts';
 import { record } from '../audit/audit.ts';
-import { isRefusal, refuse, wordsOf } from '../base/errors.ts';
+import { isRefusal, type Refusal, refuse, wordsOf } from '../base/errors.ts';
 import type { GateId } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
 import { type Factor, type Identity, beginLogin, knowsKey, type Login, submitFactor } from '../identity/identity.ts';
@@ -23,6 +23,7 @@ export interface LinkOptions {
   /** The user that gates run as, who must be able to open the socket. */
   readonly gateUid: number | undefined;
   readonly ssh: { readonly address: string; readonly port: number };
+  readonly rdp: { readonly address: string; readonly port: number } | undefined;
   readonly events: EventsSettings | undefined;
   readonly hostKeys: readonly Signer[];
 }
@@ -110,6 +111,7 @@ function answersFor(
         spool: rooms.spool,
         listeners: [
           { protocol: 'ssh', ...options.ssh },
+          ...(options.rdp === undefined ? [] : [{ protocol: 'rdp' as const, ...options.rdp }]),
           ...(options.events === undefined ? [] : [listenerOf(options.events)]),
         ],
         hostKeys: options.hostKeys.map(({ publicKey, algorithms }) => ({ publicKey, algorithms: [...algorithms] })),
@@ -131,26 +133,16 @@ function answersFor(
     'login.knowsKey': async ({ login, publicKey }) => ({
       known: await knowsKey(holdings.logins.get(login, 'login').login, publicKey),
     }),
+    'login.ntlm': async ({ login }) => {
+      holdings.logins.get(login, 'login');
+      return refuse('keeper.not-allowed', 'no connection token made this proof');
+    },
     'login.factor': async ({ login, factor }) => {
       const held = holdings.logins.get(login, 'login');
       using secret = new Secret(
-        factor.kind === 'password' ? factor.secret : factor.kind === 'totp' ? factor.code : new Uint8Array(),
+        factor.kind === 'publickey' ? new Uint8Array() : factor.kind === 'totp' ? factor.code : factor.secret,
       );
-      const submitted: Factor =
-        factor.kind === 'password'
-          ? { kind: 'password', password: secret }
-          : factor.kind === 'totp'
-            ? { kind: 'totp', code: secret }
-            : {
-                kind: 'publickey',
-                algorithm: factor.algorithm,
-                blob: factor.publicKey,
-                signature: factor.signature,
-                sessionId: factor.sessionId,
-                user: factor.user,
-                service: factor.service,
-              };
-      const verdict = await submitFactor(held.login, submitted);
+      const verdict = await submitFactor(held.login, factorOf(factor, secret));
       if (verdict.kind === 'accepted') held.identity = verdict.identity;
       return { verdict: verdict.kind, next: verdict.kind === 'accepted' ? [] : [...verdict.next] };
     },
@@ -159,8 +151,8 @@ function answersFor(
       if (identity === undefined) return refuse('keeper.not-allowed', 'the login is not finished');
       holdings.logins.drop(login);
       const selector = {
-        target,
-        protocol: 'ssh' as const,
+        target: target ?? '',
+        protocol: asked.protocol === 'rdp' ? ('rdp' as const) : ('ssh' as const),
         ...(account === undefined ? {} : { account }),
         ...(service === undefined ? {} : { service }),
       };
@@ -169,13 +161,16 @@ function answersFor(
       const pinned = (await hostKeysOf(db, authorization.service.id)).filter((key) => key.state === 'trusted');
       return {
         authorization: holdings.authorizations.mint({ authorization, address: asked.address }),
+        protocol: authorization.service.protocol,
         user: identity.name,
         account: authorization.account.name,
+        domain: domainOf(authorization),
         target: authorization.target.name,
         address: authorization.target.address,
         port: authorization.service.port,
         hostKeyTypes: [...new Set(pinned.map((key) => key.type))],
         subprotocols: [...authorization.subprotocols],
+        ...(authorization.service.protocol === 'rdp' ? { rdp: rdpTerms(authorization) } : {}),
         recordContent: authorization.recordContent,
         ...(authorization.until === undefined ? {} : { until: authorization.until.getTime() }),
       };
@@ -196,6 +191,10 @@ function answersFor(
     'hostkey.check': async ({ session, publicKey }) => ({
       verdict: await live.of(asking(), session).hostKey(publicKey),
     }),
+    'certificate.check': async ({ session }) => {
+      live.of(asking(), session);
+      return { verdict: 'unknown' };
+    },
     'session.live': async ({ session, front, back }) => {
       await live.of(asking(), session).live(front, back);
       return null;
@@ -203,6 +202,10 @@ function answersFor(
     'session.event': async ({ session, event }) => {
       await live.of(asking(), session).event(event);
       return null;
+    },
+    'gate.certificate': async () => {
+      asking();
+      return refuse('keeper.certificate-unusable', 'there is none');
     },
     'event.certificate': async () => {
       asking();
@@ -214,6 +217,37 @@ function answersFor(
       return null;
     },
   };
+}
+
+type SentFactor = Parameters<Answers<GateQuestions>['login.factor']>[0]['factor'];
+
+/** `secret` holds what the factor has of one; it stays the caller's. */
+function factorOf(factor: SentFactor, secret: Secret): Factor {
+  switch (factor.kind) {
+    case 'password':
+      return { kind: 'password', password: secret };
+    case 'token':
+      return { kind: 'token', token: secret };
+    case 'totp':
+      return { kind: 'totp', code: secret };
+    case 'publickey': {
+      const { algorithm, publicKey, signature, sessionId, user, service } = factor;
+      return { kind: 'publickey', algorithm, blob: publicKey, signature, sessionId, user, service };
+    }
+    default:
+      return factor satisfies never;
+  }
+}
+
+type AuthorizeAnswer = Exclude<Awaited<ReturnType<Answers<GateQuestions>['authorize']>>, Refusal>;
+
+function domainOf({ service }: Authorization): string {
+  const { domain } = service.settings;
+  return typeof domain === 'string' ? domain : '';
+}
+
+function rdpTerms({ service }: Authorization): NonNullable<AuthorizeAnswer['rdp']> {
+  return { security: service.settings['security'] === 'tls' ? 'tls' : 'nla', depth: 24, keys: 'masked' };
 }
 
 function gateActor(id: GateId): { kind: 'gate'; id: GateId } {

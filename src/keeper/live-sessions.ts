@@ -340,6 +340,19 @@ function auditEventOf(event: Event, row: SessionRecord): Parameters<typeof recor
         details: { channel, direction, path, size, complete, ...(sha256 === undefined ? {} : { sha256 }) },
       };
     }
+    case 'file.changed': {
+      const { what, path, to } = event;
+      return { type: 'session.file.changed', about, details: { what, path, ...(to === undefined ? {} : { to }) } };
+    }
+    case 'clipboard.text': {
+      const { direction, length, sha256 } = event;
+      return { type: 'session.clipboard.text', about, details: { direction, length, sha256 } };
+    }
+    case 'clipboard.files':
+      return { type: 'session.clipboard.files', about, details: { direction: event.direction, names: event.names } };
+    case 'device.announced':
+    case 'device.refused':
+      return { type: `session.${event.type}`, about, details: { kind: event.kind, name: event.name } };
     default:
       return event satisfies never;
   }

@@ -8,7 +8,10 @@ import { Bytes, question } from './fields.ts';
 const Handle = Type.String({ minLength: 1, maxLength: 64 });
 const Text = Type.String({ maxLength: 1024 });
 const Nothing = Type.Null();
-const Factors = Type.Array(Type.Union([Type.Literal('password'), Type.Literal('publickey'), Type.Literal('totp')]));
+const Factors = Type.Array(
+  Type.Union([Type.Literal('password'), Type.Literal('publickey'), Type.Literal('totp'), Type.Literal('token')]),
+);
+const SessionProtocol = Type.Union([Type.Literal('ssh'), Type.Literal('rdp')]);
 
 /** How far a recording has come, as the gate knows it. */
 const Progress = Type.Object({ session: Handle, blocks: Type.Integer({ minimum: 0 }) });
@@ -18,6 +21,8 @@ const Pem = Bytes(64 * 1024);
 
 const Listener = Type.Union([
   Type.Object({ protocol: Type.Literal('ssh'), address: Text, port: Port }),
+  /** Its certificate is asked for with `gate.certificate`. */
+  Type.Object({ protocol: Type.Literal('rdp'), address: Text, port: Port }),
   /** Signed events over https, or over http where there is no certificate. */
   Type.Object({ protocol: Type.Literal('events'), address: Text, port: Port, https: Type.Boolean() }),
 ]);
@@ -29,6 +34,25 @@ const Credential = Type.Union([
   Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
   Type.Object({ kind: Type.Literal('ssh-key'), publicKey: Bytes(16 * 1024), algorithms: Type.Array(Text) }),
 ]);
+
+/** What a session over RDP is like, as grants and the service say. */
+const RdpTerms = Type.Object({
+  /** `nla`: the target has to prove itself by CredSSP. `tls`: it cannot, and the password leaves for a pinned certificate only. */
+  security: Type.Union([Type.Literal('nla'), Type.Literal('tls')]),
+  /** Bits a pixel, at most. */
+  depth: Type.Union([Type.Literal(16), Type.Literal(24), Type.Literal(32)]),
+  /** Pixels, at most; unbounded where left out. */
+  maxWidth: Type.Optional(Type.Integer({ minimum: 200, maximum: 8192 })),
+  maxHeight: Type.Optional(Type.Integer({ minimum: 200, maximum: 8192 })),
+  /** Minutes without input after which the session ends. */
+  idleMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 1440 })),
+  /** The program that runs in place of the desktop. */
+  application: Type.Optional(Text),
+  /** What is recorded of the keyboard: everything; that a key was pressed and not which; nothing. */
+  keys: Type.Union([Type.Literal('all'), Type.Literal('masked'), Type.Literal('none')]),
+});
+
+const Direction = Type.Union([Type.Literal('upload'), Type.Literal('download')]);
 
 export const questions = {
   /** First words of a gate. After a lost keeper it names the sessions that it still runs. */
@@ -54,7 +78,7 @@ export const questions = {
     Type.Object({ signature: Bytes(16 * 1024) }),
   ),
   'login.begin': question(
-    Type.Object({ user: Text, address: Text, port: Type.Integer(), protocol: Type.Literal('ssh') }),
+    Type.Object({ user: Text, address: Text, port: Type.Integer(), protocol: SessionProtocol }),
     Type.Object({ login: Handle, next: Factors }),
   ),
   /** Whether this key would be looked at. Says nothing of whether the login would succeed. */
@@ -62,11 +86,31 @@ export const questions = {
     Type.Object({ login: Handle, publicKey: Bytes(16 * 1024) }),
     Type.Object({ known: Type.Boolean() }),
   ),
+  /**
+   * The proof of NTLMv2 (MS-NLMP §3.3.2) of a client that was given a connection token and typed it as password. The
+   * login is not finished by it: the token itself has to follow as a factor.
+   */
+  'login.ntlm': question(
+    Type.Object({
+      login: Handle,
+      /** As the client sent them: both go into the proof. */
+      user: Text,
+      domain: Text,
+      serverChallenge: Bytes(8),
+      /** NTProofStr. */
+      proof: Bytes(16),
+      /** The rest of the response behind it: NTLMv2_CLIENT_CHALLENGE. */
+      blob: Bytes(4096),
+    }),
+    Type.Object({ sessionBaseKey: Bytes(16) }),
+  ),
   'login.factor': question(
     Type.Object({
       login: Handle,
       factor: Type.Union([
         Type.Object({ kind: Type.Literal('password'), secret: Bytes(4096) }),
+        /** A connection token; if `login.ntlm` was answered, the very one that made the proof. */
+        Type.Object({ kind: Type.Literal('token'), secret: Bytes(4096) }),
         Type.Object({ kind: Type.Literal('totp'), code: Bytes(64) }),
         Type.Object({
           kind: Type.Literal('publickey'),
@@ -86,18 +130,29 @@ export const questions = {
     }),
   ),
   authorize: question(
-    Type.Object({ login: Handle, account: Type.Optional(Text), target: Text, service: Type.Optional(Text) }),
+    /** Without a target the place of the connection token is meant, if the login had one. */
+    Type.Object({
+      login: Handle,
+      account: Type.Optional(Text),
+      target: Type.Optional(Text),
+      service: Type.Optional(Text),
+    }),
     Type.Object({
       authorization: Handle,
+      protocol: SessionProtocol,
       user: Text,
       account: Text,
+      /** The Windows domain that the account is logged in with; empty for none. */
+      domain: Text,
       target: Text,
       address: Text,
       port: Type.Integer({ minimum: 1, maximum: 65535 }),
       /** Types of the keys that are pinned, so that the target is asked for one of them; empty if none is. */
       hostKeyTypes: Type.Array(Text),
-      /** What may be done on the connection: `shell`, `exec`, `sftp`, `scp-up`, `scp-down`. */
+      /** What may be done on the connection: words of `access/plan/subprotocols.ts`. */
       subprotocols: Type.Array(Text),
+      /** With protocol `rdp`. */
+      rdp: Type.Optional(RdpTerms),
       recordContent: Type.Boolean(),
       /** Milliseconds since 1970 at which the session ends whatever happens. */
       until: Type.Optional(Type.Number()),
@@ -134,6 +189,11 @@ export const questions = {
     Type.Object({ session: Handle, algorithm: Text, publicKey: Bytes(16 * 1024) }),
     Type.Object({ verdict: Type.Union([Type.Literal('trusted'), Type.Literal('unknown'), Type.Literal('changed')]) }),
   ),
+  /** The same for the certificates that a target shows over TLS, its own first, in DER. */
+  'certificate.check': question(
+    Type.Object({ session: Handle, chain: Type.Array(Bytes(64 * 1024), { minItems: 1, maxItems: 8 }) }),
+    Type.Object({ verdict: Type.Union([Type.Literal('trusted'), Type.Literal('unknown'), Type.Literal('changed')]) }),
+  ),
   /** The target took the credential; from now on bytes flow. */
   'session.live': question(
     Type.Object({ session: Handle, front: Type.Record(Type.String(), Text), back: Type.Record(Type.String(), Text) }),
@@ -153,16 +213,46 @@ export const questions = {
         Type.Object({
           type: Type.Literal('file.transferred'),
           channel: Type.Integer(),
-          direction: Type.Union([Type.Literal('upload'), Type.Literal('download')]),
+          direction: Direction,
           path: Text,
           size: Type.Number(),
           sha256: Type.Optional(Text),
           complete: Type.Boolean(),
         }),
+        /** Something in a folder of the client's was changed through the session. `to` is the new name. */
+        Type.Object({
+          type: Type.Literal('file.changed'),
+          what: Type.Union([
+            Type.Literal('created'),
+            Type.Literal('written'),
+            Type.Literal('renamed'),
+            Type.Literal('deleted'),
+            Type.Literal('attributes'),
+          ]),
+          path: Text,
+          to: Type.Optional(Text),
+        }),
+        /** Text crossed by the clipboard; what it says is in the recording only. `length` is in characters. */
+        Type.Object({
+          type: Type.Literal('clipboard.text'),
+          direction: Direction,
+          length: Type.Integer({ minimum: 0 }),
+          sha256: Text,
+        }),
+        Type.Object({
+          type: Type.Literal('clipboard.files'),
+          direction: Direction,
+          names: Type.Array(Text, { maxItems: 1000 }),
+        }),
+        /** A device of the client's: `drive`, `printer`, `port`, `smartcard`… */
+        Type.Object({ type: Type.Literal('device.announced'), kind: Text, name: Text }),
+        Type.Object({ type: Type.Literal('device.refused'), kind: Text, name: Text }),
       ]),
     }),
     Nothing,
   ),
+  /** The gate's own certificate for RDP, its chain, and its key, as they are now: they are renewed. */
+  'gate.certificate': question(Type.Null(), Type.Object({ chain: Pem, key: Pem })),
   /** The certificate for events as its files are now, with its key: TLS needs it where the bytes arrive. */
   'event.certificate': question(Type.Null(), Type.Object({ certificate: Pem, key: Pem })),
   /**

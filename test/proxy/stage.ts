@@ -14,8 +14,10 @@ import type { Recorder } from '../../src/recording/recorder.ts';
 
 export const authorization: AuthorizationAnswer = {
   authorization: 'a1',
+  protocol: 'ssh',
   user: 'ana',
   account: 'root',
+  domain: '',
   target: 'web-01',
   address: '192.0.2.1',
   port: 22,

@@ -4,13 +4,8 @@
  */
 import type { AccountId, GrantId, GroupId, Id, TargetId } from '../../base/ids.ts';
 import type { OffsetAt } from '../../base/zones.ts';
+import { wordsFor } from './subprotocols.ts';
 import { frameEnd, inTimeFrame, type TimeFrame } from './time-frame.ts';
-
-/** What may be done on a connection, by protocol. A grant lists them; a gate refuses the others. */
-export const subprotocolsOf = {
-  ssh: ['shell', 'exec', 'sftp', 'scp-up', 'scp-down'],
-  rdp: ['desktop'],
-} as const;
 
 export interface Grant {
   readonly id: GrantId;
@@ -73,7 +68,7 @@ export type Judgement =
 export function judgeGrant(grant: Grant, wish: Wish, now: number, zones: Zones): Judgement {
   if (!wish.groups.includes(grant.group)) return 'other group';
   if (!covers(grant, wish)) return 'other account';
-  if (subprotocolsIn(grant, wish).length === 0) return 'other protocol';
+  if (wordsFor(wish.protocol, grant.subprotocols).length === 0) return 'other protocol';
   if (grant.disabled) return 'disabled';
   if (grant.validFrom !== undefined && now < grant.validFrom) return 'not yet valid';
   if (grant.expiresAt !== undefined && now >= grant.expiresAt) return 'expired';
@@ -92,12 +87,12 @@ export function evaluate(grants: readonly Grant[], wish: Wish, now: number, zone
   const ends = new Map<string, number>();
   for (const grant of allowing) {
     const end = endOf(grant, now, zones);
-    for (const what of subprotocolsIn(grant, wish)) ends.set(what, Math.max(ends.get(what) ?? 0, end));
+    for (const what of wordsFor(wish.protocol, grant.subprotocols)) ends.set(what, Math.max(ends.get(what) ?? 0, end));
   }
   const until = Math.min(...ends.values());
   return {
     allowed: true,
-    subprotocols: subprotocolsOf[wish.protocol].filter((what) => ends.has(what)),
+    subprotocols: wordsFor(wish.protocol, [...ends.keys()]),
     until: until === Infinity ? undefined : until,
     recordContent: allowing.some((grant) => grant.recordContent),
     grants: allowing.map((grant) => grant.id),
@@ -110,10 +105,6 @@ function covers(grant: Grant, wish: Wish): boolean {
     grant.targets.includes(wish.target) ||
     grant.targetGroups.some((group) => wish.targetGroups.includes(group))
   );
-}
-
-function subprotocolsIn(grant: Grant, wish: Wish): string[] {
-  return subprotocolsOf[wish.protocol].filter((what) => grant.subprotocols.includes(what));
 }
 
 /** When a session that this grant allows now has to end, as far as this grant goes. */

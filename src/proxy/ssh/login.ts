@@ -10,7 +10,8 @@ import type { AuthMethod, Authenticator, Dialogue, DialogueStep, Verdict } from 
 import { ProxyError } from '../errors.ts';
 import type { Peer } from '../place.ts';
 
-type Factor = 'password' | 'publickey' | 'totp';
+/** Connection tokens are for clients that know nothing but a password; the keeper asks none of ssh. */
+type Factor = 'password' | 'publickey' | 'totp' | 'token';
 type Submitted = Parameters<Keeper['login.factor']>[0]['factor'];
 
 export interface Login extends Authenticator {
@@ -20,6 +21,7 @@ export interface Login extends Authenticator {
 }
 
 const methodOf: Readonly<Record<Factor, AuthMethod>> = {
+  token: 'password',
   password: 'password',
   publickey: 'publickey',
   totp: 'keyboard-interactive',

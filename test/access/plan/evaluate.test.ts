@@ -59,7 +59,7 @@ function reference(grants: readonly Small[], asked: Question): { what: string[];
       if (out === asked.hour + 48) out = Infinity;
       if (!grant.overtimable) end = Math.min(end, out);
     }
-    const ssh = grant.subprotocols.filter((name) => name !== 'desktop');
+    const ssh = grant.subprotocols.filter((name) => name !== 'rdp');
     for (const name of ssh) what.set(name, Math.max(what.get(name) ?? 0, end));
     if (ssh.length > 0) content ||= grant.content;
   }
@@ -95,7 +95,7 @@ const small: fc.Arbitrary<Small> = fc.record({
   accounts: some('root', 'deploy'),
   targets: some('web', 'db'),
   parts: some('blue', 'green'),
-  subprotocols: fc.subarray(['shell', 'exec', 'sftp', 'desktop'], { minLength: 1 }),
+  subprotocols: fc.subarray(['shell', 'exec', 'sftp', 'rdp'], { minLength: 1 }),
   frame: fc.option(fc.tuple(fc.integer({ min: 0, max: 23 }), fc.integer({ min: 0, max: 23 })), { nil: undefined }),
   from: fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined, freq: 3 }),
   to: fc.option(fc.integer({ min: 0, max: 60 }), { nil: undefined, freq: 3 }),
