@@ -41,6 +41,25 @@ const shows = {
   frr: '/usr/lib/frr/ripd',
   faketime: 'faketime',
   openssl: 'openssl',
+  xvfb: 'Xvfb',
+  'x11-apps': 'xwd',
+  'x11-utils': 'xwininfo',
+  'x11-xserver-utils': 'xsetroot',
+  xauth: 'xauth',
+  xterm: 'xterm',
+  twm: 'twm',
+  xdotool: 'xdotool',
+  xclip: 'xclip',
+  imagemagick: 'import',
+  'dbus-x11': 'dbus-launch',
+  xrdp: 'xrdp',
+  xorgxrdp: '/usr/lib/xorg/modules/libxorgxrdp.so',
+  'freerdp2-x11': 'xfreerdp',
+  'freerdp2-shadow-x11': 'freerdp-shadow-cli',
+  'winpr-utils': 'winpr-hash',
+  rdesktop: 'rdesktop',
+  ffmpeg: 'ffmpeg',
+  chromium: 'chromium',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
   'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
 } as const;
@@ -57,9 +76,38 @@ export const machinePackages: readonly Package[] = [
   'passwd',
 ];
 
+/** An X display without a screen, and whoever looks at it, types on it and draws on it. */
+export const displayPackages: readonly Package[] = [
+  'xvfb',
+  'x11-apps',
+  'x11-utils',
+  'x11-xserver-utils',
+  'xauth',
+  'xterm',
+  'twm',
+  'xdotool',
+  'xclip',
+  'imagemagick',
+];
+
+/** Servers and clients of RDP, a browser, and what makes films of recordings. */
+export const rdpPackages: readonly Package[] = [
+  ...displayPackages,
+  'dbus-x11',
+  'xrdp',
+  'xorgxrdp',
+  'freerdp2-x11',
+  'freerdp2-shadow-x11',
+  'winpr-utils',
+  'rdesktop',
+  'ffmpeg',
+  'chromium',
+];
+
 /** What the end-to-end tests need. */
 export const testPackages: readonly Package[] = [
   ...machinePackages,
+  ...rdpPackages,
   'rsync',
   'git',
   'strace',

@@ -15,6 +15,10 @@ const watch =
 export interface Tethered extends AsyncDisposable {
   /** Everything it has written so far to standard output and error. */
   readonly output: () => string;
+  /** Its exit status, as soon as it has ended by itself; 143 or 137 if we ended it. */
+  readonly ended: Promise<number>;
+  /** The first match in its output, now or as soon as it is written; rejects with its words if it ends without. */
+  said(pattern: RegExp, signal?: AbortSignal): Promise<RegExpExecArray>;
 }
 
 /** Starts a program and waits until it listens at `address` on every one of `ports`; throws with its words if it ends before. */
@@ -26,14 +30,38 @@ export async function startTethered(
 ): Promise<Tethered> {
   const child = spawn('bash', ['-c', watch, 'watch', ...argv], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env } });
   const words: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => words.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => words.push(chunk));
+  const listeners = new Set<() => void>();
+  const take = (chunk: Buffer): void => {
+    words.push(chunk);
+    for (const look of listeners) look();
+  };
+  child.stdout.on('data', take);
+  child.stderr.on('data', take);
   child.stdin.on('error', () => {});
-  const ended = once(child, 'close');
+  const ended = once(child, 'close').then(() => child.exitCode ?? 137);
   const output = (): string => Buffer.concat(words).toString();
   const stop = async (): Promise<void> => {
     child.stdin.destroy();
     await ended;
+  };
+  const said = async (pattern: RegExp, signal?: AbortSignal): Promise<RegExpExecArray> => {
+    const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>();
+    const look = (): void => {
+      const found = pattern.exec(output());
+      if (found !== null) resolve(found);
+    };
+    const cut = (): void => reject(signal?.reason);
+    listeners.add(look);
+    if (signal?.aborted) cut();
+    signal?.addEventListener('abort', cut, { once: true });
+    look();
+    void ended.then((code) => reject(new Error(`${argv[0]} ended with ${code}: ${output().slice(-2000)}`)));
+    try {
+      return await promise;
+    } finally {
+      listeners.delete(look);
+      signal?.removeEventListener('abort', cut);
+    }
   };
   try {
     for (const port of ports)
@@ -46,7 +74,7 @@ export async function startTethered(
     await stop();
     throw error;
   }
-  return { output, [Symbol.asyncDispose]: stop };
+  return { output, ended, said, [Symbol.asyncDispose]: stop };
 }
 
 /** Whether a connection opens; it is closed at once. */

@@ -1,0 +1,254 @@
+/**
+ * A machine that people reach by RDP: xrdp, its session manager and a real Xorg for each user, on a full machine of the
+ * lab (accounts, PAM and network of its own, and an sshd as well). Its logins are PAM's, so a password that is changed
+ * there by any way is changed for RDP. Only as root, because only root makes full machines.
+ */
+import { displayPackages, requirePackages } from '../install.ts';
+import { type Machine, type MachineOptions, startMachine } from '../machine.ts';
+import { plainEnv } from '../run.ts';
+import type { Screen } from './screen.ts';
+
+export interface XrdpMachine extends AsyncDisposable {
+  /** The machine below, with its sshd at port 22. */
+  readonly machine: Machine;
+  readonly address: string;
+  /** Of RDP: 3389. */
+  readonly port: number;
+  /** What it shows in TLS, as PEM; self-signed, RSA. */
+  readonly certificate: string;
+  /** SHA-256 of that certificate, 64 hexadecimal digits. */
+  readonly fingerprint: string;
+  /** The account's desktop as the X server of the machine has it: waits until it is started and painted. */
+  session(user: string, signal?: AbortSignal): Promise<Screen>;
+  /**
+   * Writes lines of random words in random colours into the second terminal of the account's desktop, as fast as it
+   * scrolls: the same lines for the same seed. Resolves when the last is written; without `lines` it writes until the
+   * signal fires, and then throws the signal's reason.
+   */
+  scroll(user: string, what: { readonly seed: number; readonly lines?: number }, signal?: AbortSignal): Promise<void>;
+  /** Ends everything that the account runs, so that its next login has a fresh desktop. */
+  endSessions(user: string): Promise<void>;
+  /** Shows another certificate from the next connection on. */
+  renewCertificate(): Promise<void>;
+  /** What xrdp and its session manager have logged so far. */
+  log(): Promise<string>;
+}
+
+const folder = '/etc/xrdp';
+const xrdpLog = '/var/log/xrdp.log';
+const sesmanLog = '/var/log/xrdp-sesman.log';
+
+/** Starts it, and waits until it takes connections. `xrdp` are lines for the head of xrdp.ini, `key=value`. */
+export async function startXrdp(
+  options: Omit<MachineOptions, 'network'> & { readonly xrdp?: readonly string[] },
+  signal?: AbortSignal,
+): Promise<XrdpMachine> {
+  await requirePackages([...displayPackages, 'xrdp', 'xorgxrdp', 'dbus-x11', 'openssl', 'procps']);
+  await using undo = new AsyncDisposableStack();
+  // A network of its own: xrdp finds its session manager on port 3350 of the loopback and nowhere else.
+  const machine = undo.use(await startMachine({ ...options, network: 'netns' }, signal));
+  const well = async (argv: readonly string[], input = ''): Promise<string> => {
+    const ran = await machine.exec(argv, { input }, signal);
+    if (ran.code !== 0) throw new Error(`${argv.join(' ')} ended with ${ran.code}: ${ran.stderr}${ran.stdout}`);
+    return ran.stdout;
+  };
+  for (const user of options.users.filter(({ name }) => name !== 'root')) {
+    const home = `/home/${user.name}`;
+    await machine.putFile(`${home}/.xsession`, desktop, { mode: '0755', owner: user.name });
+    await machine.putFile(`${home}/.twmrc`, windowManager, { owner: user.name });
+  }
+  await machine.putFile(`${folder}/xrdp.ini`, xrdpIni(options.xrdp ?? []), { mode: '0644' });
+  await machine.putFile(`${folder}/sesman.ini`, sesmanIni, { mode: '0644' });
+  const renewCertificate = async (): Promise<void> => {
+    const names = ['-subj', `/CN=${options.name}`, '-addext', `subjectAltName=IP:${machine.address}`];
+    const files = ['-keyout', `${folder}/lab-key.pem`, '-out', `${folder}/lab-certificate.pem`];
+    await well(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', ...names, ...files]);
+    certificate = await machine.readFile(`${folder}/lab-certificate.pem`);
+    const printed = await well(['openssl', 'x509', '-noout', '-fingerprint', '-sha256'], certificate);
+    fingerprint = printed.replace(/^.*=/s, '').replaceAll(':', '').trim().toLowerCase();
+  };
+  let [certificate, fingerprint] = ['', ''];
+  await renewCertificate();
+  await well(['bash', '-c', start]);
+
+  const life = undo.move();
+  const ids = async (user: string): Promise<string> => (await well(['id', '-u', user])).trim();
+  return {
+    machine,
+    address: machine.address,
+    port: 3389,
+    get certificate() {
+      return certificate;
+    },
+    get fingerprint() {
+      return fingerprint;
+    },
+    session: async (user, until = signal) => {
+      // The last line of the desktop's start names its display, as soon as its terminals are mapped.
+      const ready = await machine.exec(['timeout', '60', 'bash', '-c', follow, 'follow', user], {}, until);
+      const name = ready.stdout.trim();
+      if (name === '') throw new Error(`${user} has no desktop: ${await machine.readFile(sesmanLog)}`);
+      const as = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--init-groups'];
+      const home = `/home/${user}`;
+      const env = { ...plainEnv, HOME: home, DISPLAY: name, XAUTHORITY: `${home}/.Xauthority` };
+      const screen: Screen = {
+        name,
+        run: async (argv, more = {}, end = until) => {
+          const ran = await machine.exec([...as, ...argv], { env, ...more }, end);
+          if (ran.code !== 0) throw new Error(`${argv.join(' ')} ended with ${ran.code}: ${ran.stderr}${ran.stdout}`);
+          return ran;
+        },
+      };
+      return screen;
+    },
+    scroll: async (user, { seed, lines = 0 }, until) => {
+      const script = 'exec awk -v seed="$1" -v lines="$2" "$3" >"$(cat "$4")"';
+      const argv = ['sh', '-c', script, 'sh', String(seed), String(lines), randomLines, `/home/${user}/.lab-terminal`];
+      const ran = await machine.exec(['setpriv', `--reuid=${await ids(user)}`, '--clear-groups', ...argv], {}, until);
+      if (ran.code !== 0) throw new Error(`scrolling ended with ${ran.code}: ${ran.stderr}`);
+    },
+    endSessions: async (user) => {
+      await machine.exec(['pkill', '-KILL', '-u', user]);
+      await machine.exec(['rm', '-f', `/home/${user}/.lab-ready`, `/home/${user}/.lab-terminal`]);
+    },
+    renewCertificate,
+    log: async () => (await machine.readFile(xrdpLog)) + (await machine.readFile(sesmanLog)),
+    [Symbol.asyncDispose]: () => life.disposeAsync(),
+  };
+}
+
+/** Starts both daemons, and ends when both listen; with 1 and their words if one ends before. The manager logs nothing then. */
+const start = `
+mkdir -p /run/xrdp/sockdir /tmp/.X11-unix && chown root:xrdp /run/xrdp/sockdir
+chmod 3777 /run/xrdp/sockdir && chmod 1777 /tmp/.X11-unix
+setsid xrdp-sesman -n >/dev/null 2>&1 & manager=$!
+setsid xrdp -n >/dev/null 2>&1 & daemon=$!
+for port in 3350 3389; do
+  until ss -Hltn "sport = $port" | grep -q .; do
+    kill -0 $manager && kill -0 $daemon || { cat ${xrdpLog} ${sesmanLog}; exit 1; }
+    sleep 0.05
+  done
+done
+`;
+
+/** Prints the display of the account's desktop once that is ready. */
+const follow = `
+file=/home/$1/.lab-ready
+until [ -s "$file" ]; do sleep 0.05; done
+cat "$file"
+`;
+
+/** Two terminals without blinking carets and a logo; nothing on it moves by itself. */
+const desktop = `#!/bin/bash
+rm -f ~/.lab-ready ~/.lab-terminal
+xsetroot -solid '#204060'
+twm &
+xlogo -geometry 120x120+880+20 &
+xterm -geometry 60x12+10+10 -fa '' -bg white -fg black -T shell -e 'whoami; hostname; exec bash --norc' &
+xterm -geometry 100x30+10+260 -fa '' -bg black -fg white -T scroll -e 'tty >~/.lab-terminal; exec sleep infinity' &
+for title in shell scroll xlogo; do until xwininfo -name $title 2>/dev/null | grep -q IsViewable; do sleep 0.05; done; done
+until [ -s ~/.lab-terminal ]; do sleep 0.05; done
+echo $DISPLAY >~/.lab-ready
+wait
+`;
+
+const windowManager = `RandomPlacement "on"
+NoTitleHighlight
+NoHighlight
+BorderWidth 1
+`;
+
+const randomLines = `BEGIN {
+  srand(seed)
+  for (n = 1; lines == 0 || n <= lines; n++) {
+    line = ""
+    for (word = 0; word < 16; word++) {
+      line = line sprintf("\\033[%dm", 31 + int(rand() * 7))
+      for (i = 0; i < 5; i++) line = line sprintf("%c", 33 + int(rand() * 94))
+      line = line " "
+    }
+    printf "%s\\033[0m\\r\\n", line
+  }
+}`;
+
+function xrdpIni(lines: readonly string[]): string {
+  const globals = {
+    ini_version: '1',
+    fork: 'true',
+    port: '3389',
+    tcp_nodelay: 'true',
+    tcp_keepalive: 'true',
+    security_layer: 'negotiate',
+    crypt_level: 'high',
+    certificate: `${folder}/lab-certificate.pem`,
+    key_file: `${folder}/lab-key.pem`,
+    ssl_protocols: 'TLSv1.2, TLSv1.3',
+    autorun: 'Xorg',
+    allow_channels: 'true',
+    allow_multimon: 'true',
+    bitmap_cache: 'true',
+    bitmap_compression: 'true',
+    bulk_compression: 'true',
+    max_bpp: '32',
+    new_cursors: 'true',
+    use_fastpath: 'both',
+    require_credentials: 'true',
+    ...Object.fromEntries(lines.map((line) => [line.replace(/=.*/s, ''), line.replace(/^.*?=/s, '')])),
+  };
+  const session = ['name=Xorg', 'lib=libxup.so', 'username=ask', 'password=ask', 'ip=127.0.0.1', 'port=-1', 'code=20'];
+  const channels = ['rdpdr', 'rdpsnd', 'drdynvc', 'cliprdr', 'rail', 'xrdpvr', 'tcutils'];
+  return [
+    '[Globals]',
+    ...Object.entries(globals).map(([key, value]) => `${key}=${value}`),
+    '[Logging]',
+    `LogFile=${xrdpLog}`,
+    'LogLevel=DEBUG',
+    'EnableSyslog=false',
+    '[Channels]',
+    ...channels.map((name) => `${name}=true`),
+    '[Xorg]',
+    ...session,
+    '',
+  ].join('\n');
+}
+
+const sesmanIni = `[Globals]
+ListenAddress=127.0.0.1
+ListenPort=3350
+EnableUserWindowManager=true
+UserWindowManager=.xsession
+DefaultWindowManager=startwm.sh
+ReconnectScript=reconnectwm.sh
+[Security]
+AllowRootLogin=true
+MaxLoginRetry=4
+AlwaysGroupCheck=false
+RestrictOutboundClipboard=none
+RestrictInboundClipboard=none
+[Sessions]
+X11DisplayOffset=10
+MaxSessions=50
+KillDisconnected=false
+DisconnectedTimeLimit=0
+IdleTimeLimit=0
+Policy=Default
+[Logging]
+LogFile=${sesmanLog}
+LogLevel=INFO
+EnableSyslog=false
+[Xorg]
+param=/usr/lib/xorg/Xorg
+param=-config
+param=xrdp/xorg.conf
+param=-noreset
+param=-nolisten
+param=tcp
+param=-logfile
+param=.xorgxrdp.%s.log
+[Chansrv]
+FuseMountName=thinclient_drives
+FileUmask=077
+[ChansrvLogging]
+LogLevel=INFO
+EnableSyslog=false
+`;
