@@ -11,10 +11,11 @@ import { isRefusal, wordsOf } from '../base/errors.ts';
 import { type Log, type LogLevel, openLog } from '../base/log.ts';
 import type { Keeper } from '../link/link.ts';
 import { ProxyError } from '../proxy/errors.ts';
-import { type Place, proxySsh } from '../proxy/proxy.ts';
+import { type Peer, type Place, proxyRdp, proxySsh } from '../proxy/proxy.ts';
 import { GateError } from './errors.ts';
 import { eventServer, renewCertificate } from './events.ts';
 import { keepLine, type KeeperLine, type Welcome } from './keeper-line.ts';
+import { desktopServer } from './desktops.ts';
 import { openRegister } from './register.ts';
 import { openStrangers, strangerLimits, type Strangers } from './strangers.ts';
 
@@ -75,17 +76,33 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
       register: (one) => register.add(one),
     };
     const strangers = openStrangers(strangerLimits);
-    const accept = (socket: Socket): void => {
+    const accept = (socket: Socket, run: Run): void => {
       if (!line.connected) return void socket.destroy();
-      void take(socket, place, shutdown.signal, strangers);
+      void take(socket, place, strangers, run);
+    };
+    const serverFor = async (listener: Welcome['listeners'][number]): Promise<Server | undefined> => {
+      switch (listener.protocol) {
+        case 'ssh':
+          return createServer(sshSockets, (socket) =>
+            accept(socket, (peer, known) => proxySsh(socket, peer, place, known, shutdown.signal)),
+          );
+        case 'rdp':
+          return await desktopServer(
+            line.keeper['gate.certificate'],
+            (socket, certificate) =>
+              accept(socket, (peer, known) => proxyRdp(socket, peer, place, certificate, known, shutdown.signal)),
+            log,
+            shutdown.signal,
+          );
+        case 'events':
+          return await eventsOf(listener.https, line, log, shutdown.signal);
+        default:
+          return listener satisfies never;
+      }
     };
     const listening: Listening[] = [];
     for (const listener of welcome.listeners) {
-      if (listener.protocol === 'rdp') continue;
-      const server =
-        listener.protocol === 'ssh'
-          ? createServer(sshSockets, accept)
-          : await eventsOf(listener.https, line, log, shutdown.signal);
+      const server = await serverFor(listener);
       if (server === undefined) continue;
       servers.push(server);
       listening.push({ protocol: listener.protocol, ...(await listenOn(server, listener)) });
@@ -117,8 +134,11 @@ export async function runGate(input: Readable, say: (line: object) => void): Pro
   process.exit();
 }
 
+/** Takes a connection through its story. `known` is called when its client has logged in. */
+type Run = (peer: Peer, known: () => void) => Promise<void>;
+
 /** One connection, from its first byte to its end. Whatever goes wrong in it stays in it. */
-async function take(socket: Socket, place: Place, signal: AbortSignal, strangers: Strangers): Promise<void> {
+async function take(socket: Socket, place: Place, strangers: Strangers, run: Run): Promise<void> {
   const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
   using stranger = strangers.admit(peer.address, () => {
     place.log.debug({ peer: peer.address, strangers: strangers.size }, 'a stranger had to make room');
@@ -126,7 +146,7 @@ async function take(socket: Socket, place: Place, signal: AbortSignal, strangers
   });
   socket.on('error', () => {});
   try {
-    await proxySsh(socket, peer, place, () => stranger[Symbol.dispose](), signal);
+    await run(peer, () => stranger[Symbol.dispose]());
   } catch (error) {
     place.log.debug({ peer: peer.address, reason: wordsOf(error) }, 'a connection ended');
   } finally {

@@ -13,6 +13,28 @@ export const proxyErrors = defineErrors({
     meaning: 'the target shows another host key than the trusted one, so nothing was sent to it',
     remedy: 'find out why; if the change is right, trust the new key with `sallyport target trust TARGET`',
   },
+  'proxy.no-certificate': {
+    meaning: 'no certificate of the target is trusted yet',
+    remedy: 'compare and trust its certificate with `sallyport target trust TARGET`',
+  },
+  'proxy.certificate-changed': {
+    meaning: 'the target shows another certificate than the trusted one, so nothing was sent to it',
+    remedy: 'find out why; if the change is right, trust the new one with `sallyport target trust TARGET`',
+  },
+  'proxy.no-password': {
+    meaning: 'a desktop is opened with a password, and the account has none',
+    remedy: 'store a password with `sallyport account set ACCOUNT`, or use an account that has one',
+  },
+  'proxy.redirected': {
+    meaning: 'the target sends its clients to another machine',
+    remedy:
+      'declare that machine as a target of its own; what a farm sends along may hold credentials and is never passed on',
+  },
+  'proxy.unrecordable': {
+    meaning: 'the target draws in a way that was not agreed on and could not be recorded',
+    remedy: 'report it with the kind of server; ask it for another depth of colour meanwhile',
+  },
+  'proxy.idle': { meaning: 'nothing was typed for as long as the grant allows', remedy: 'connect again' },
   'proxy.credential-rejected': {
     meaning: 'the target did not take the stored credential',
     remedy: 'verify it with `sallyport verify ACCOUNT`; someone may have changed it on the target',

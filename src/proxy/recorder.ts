@@ -11,6 +11,7 @@ import type { Front } from './session.ts';
 
 /** Resolves when the first block is durable and the keeper knows it. Throws otherwise: no recorder, no session. */
 export async function startRecorder(
+  protocol: 'ssh' | 'rdp',
   place: Place,
   session: Session,
   authorization: AuthorizationAnswer,
@@ -22,7 +23,7 @@ export async function startRecorder(
       header: {
         id: session.recording as RecordingId,
         session: session.id as SessionId,
-        protocol: 'ssh',
+        protocol,
         user: authorization.user,
         account: `${authorization.account}@${authorization.target}`,
         target: authorization.target,

@@ -18,14 +18,15 @@ export interface Front extends AsyncDisposable {
   /** The keeper's handle of the finished login. */
   readonly login: string;
   readonly account: string | undefined;
-  readonly target: string;
+  /** Undefined where the login itself says where it leads. */
+  readonly target: string | undefined;
   readonly service: string | undefined;
   readonly client: string;
   readonly negotiated: Record<string, string>;
   /** Fires when the client is gone. */
   readonly gone: AbortSignal;
-  /** Tells the person why it ends here, in one line, and ends it. */
-  turnAway(words: string): Promise<void>;
+  /** Tells the person why it ends here, in one line, and ends it. `refused`: policy said no, nothing is broken. */
+  turnAway(words: string, why: 'refused' | 'broken'): Promise<void>;
 }
 
 /** The target's side: connected, and its host key is the pinned one. Nothing secret was sent yet. */
@@ -44,16 +45,21 @@ export interface Outcome {
 }
 
 /** What a protocol brings to the story. */
-export interface Protocol {
+export interface Protocol<F extends Front, B extends Back> {
+  readonly name: 'ssh' | 'rdp';
   /** bytes → login: the handshake, and all factors that the keeper asks for. Undefined if nobody got in. */
-  answer(signal: AbortSignal): Promise<Front | undefined>;
+  answer(signal: AbortSignal): Promise<F | undefined>;
   /** Connects to the target and checks its host key against the pinned ones, before anything secret is opened. */
-  dial(authorization: AuthorizationAnswer, session: Session, signal: AbortSignal): Promise<Back>;
+  dial(front: F, authorization: AuthorizationAnswer, session: Session, signal: AbortSignal): Promise<B>;
   /** Copies both ways, each message under policy and into the recording, until either side or the signal ends it. */
-  splice(front: Front, back: Back, session: Session, recorder: Recorder, signal: AbortSignal): Promise<Outcome>;
+  splice(front: F, back: B, session: Session, recorder: Recorder, signal: AbortSignal): Promise<Outcome>;
 }
 
-export async function runSession(protocol: Protocol, place: Place, shutdown: AbortSignal): Promise<void> {
+export async function runSession<F extends Front, B extends Back>(
+  protocol: Protocol<F, B>,
+  place: Place,
+  shutdown: AbortSignal,
+): Promise<void> {
   // -- Who is it? -------------------------------------------------------------------------------------------------
   await using front = await protocol.answer(shutdown);
   if (front === undefined) return;
@@ -62,24 +68,24 @@ export async function runSession(protocol: Protocol, place: Place, shutdown: Abo
   const { login, account, target, service } = front;
   const asked = {
     login,
-    target,
+    ...(target === undefined ? {} : { target }),
     ...(account === undefined ? {} : { account }),
     ...(service === undefined ? {} : { service }),
   };
   const authorization = await orTurnAway(front, place.keeper.authorize(asked, shutdown));
-  if (isRefusal(authorization)) return await front.turnAway(authorization.reason);
+  if (isRefusal(authorization)) return await front.turnAway(authorization.reason, 'refused');
 
   // -- From here there is a session: a row, and a signal that ends it ----------------------------------------------
   await using session = await orTurnAway(front, openSession(place, authorization, front, shutdown));
   try {
     // -- No recorder, no session: its first block is durable and known to the keeper before anything else happens ---
-    await using recorder = await startRecorder(place, session, authorization, front);
+    await using recorder = await startRecorder(protocol.name, place, session, authorization, front);
 
     // -- Hold the account, so that nobody changes its credential while it is in use --------------------------------
     const hold = await openHold(place.keeper, session);
 
     // -- Reach the target: its host key first, then the secret, and only for as long as the login takes ------------
-    await using back = await protocol.dial(authorization, session, session.signal);
+    await using back = await protocol.dial(front, authorization, session, session.signal);
     {
       using credential = await openCredential(place.keeper, hold, session.signal);
       const rejected = await back.logIn(authorization.account, credential, session.signal);
@@ -101,7 +107,7 @@ async function orTurnAway<T>(front: Front, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    await front.turnAway(wordsOf(error));
+    await front.turnAway(wordsOf(error), 'broken');
     throw error;
   }
 }

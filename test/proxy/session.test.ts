@@ -2,14 +2,14 @@
 import { describe, expect, test, vi } from 'vitest';
 import { refuse } from '../../src/base/errors.ts';
 import { openSession } from '../../src/proxy/open-session.ts';
-import { type Front, type Outcome, type Protocol, runSession } from '../../src/proxy/session.ts';
+import { type Back, type Front, type Outcome, type Protocol, runSession } from '../../src/proxy/session.ts';
 import { authorization, type Stage, stage } from './stage.ts';
 
 const never = new AbortController().signal;
 const good: Outcome = { by: 'client', words: 'closed the connection', bytesIn: 5, bytesOut: 7 };
 
 interface Play extends Stage {
-  readonly protocol: Protocol;
+  readonly protocol: Protocol<Front, Back>;
   /** What the person was told at the end. */
   readonly told: string[];
   /** The client hangs up. */
@@ -42,9 +42,10 @@ function play(
     turnAway: async (line) => void words.push(line),
     [Symbol.asyncDispose]: async () => void steps.push('front closed'),
   };
-  const protocol: Protocol = {
+  const protocol: Protocol<Front, Back> = {
+    name: 'ssh',
     answer: async (signal) => ((await act('answer', signal)) === 'nobody' ? undefined : front),
-    dial: async (_authorization, _session, signal) => {
+    dial: async (_front, _authorization, _session, signal) => {
       await act('dial', signal);
       return {
         negotiated: { kex: 'back' },

@@ -62,10 +62,11 @@ export class RdpStream implements AsyncDisposable {
     }, signal);
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.#end !== undefined || bytes.length === 0) return;
+  /** `sent` is called when the bytes have left, or never will. */
+  write(bytes: Uint8Array, sent?: () => void): void {
+    if (this.#end !== undefined || bytes.length === 0) return sent?.();
     this.bytesOut += bytes.length;
-    this.#side.write(bytes);
+    this.#side.write(bytes, sent);
   }
 
   /** What is written until the next tick goes out together. */

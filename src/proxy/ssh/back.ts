@@ -3,11 +3,11 @@
  * the pinned ones inside the key exchange; with any other key the connection ends there, before a user name or a secret
  * was sent.
  */
-import { connect, type Socket } from 'node:net';
-import { isRefusal, type Refusal, wordsOf } from '../../base/errors.ts';
-import { deadline, orAborted } from '../../base/signals.ts';
+import { isRefusal, type Refusal } from '../../base/errors.ts';
+import { deadline } from '../../base/signals.ts';
 import type { AuthorizationAnswer } from '../../link/link.ts';
 import { disconnectReason, logIn, openTransport, type Transport } from '../../protocol/ssh/ssh.ts';
+import { connectTo } from '../connect.ts';
 import type { OpenedCredential } from '../credential.ts';
 import { ProxyError } from '../errors.ts';
 import type { Session } from '../open-session.ts';
@@ -16,7 +16,6 @@ import type { Back } from '../session.ts';
 import { describe } from './front.ts';
 import { version } from './login.ts';
 
-const connectMs = 15_000;
 /** From the first request to the target's last word about the login. Targets that ask elsewhere take a while. */
 const loginMs = 60_000;
 
@@ -69,27 +68,6 @@ export async function dialSsh(
 /** A key of type `ssh-rsa` signs by names of its own (RFC 8332). */
 function signatureAlgorithms(keyType: string): readonly string[] {
   return keyType === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [keyType];
-}
-
-async function connectTo(address: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const socket = connect({ host: address, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
-  using limit = deadline(signal, connectMs, () => new ProxyError('proxy.target-unreachable', 'no connection in 15 s'));
-  try {
-    await orAborted(
-      new Promise<void>((resolve, reject) => {
-        socket.once('connect', resolve);
-        socket.once('error', reject);
-      }),
-      limit.signal,
-    );
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    if (signal.aborted) throw signal.reason;
-    throw error instanceof ProxyError
-      ? error
-      : new ProxyError('proxy.target-unreachable', wordsOf(error), { cause: error });
-  }
 }
 
 /** Publickey with a key, otherwise password or keyboard-interactive, whichever the target wants. */

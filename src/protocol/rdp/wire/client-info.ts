@@ -88,15 +88,13 @@ export interface Injection {
   readonly password: Uint8Array;
   /** The one program that runs instead of the desktop; empty for the desktop. */
   readonly shell: string;
-  /** Whether the target may compress; the gate reads 64 KiB histories. */
-  readonly compression: boolean;
 }
 
 /** The payload for a target: the injected credential, and of the client's what is about its machine. */
 export function encodeClientInfo(client: ClientInfo, injection: Injection): Uint8Array {
   let flags = client.flags & ~(infoFlag.passwordIsPin | infoFlag.compression | infoFlag.compressionTypes);
   flags = (flags & ~infoFlag.remoteApp) | infoFlag.autologon | infoFlag.unicode | infoFlag.logonNotify;
-  if (injection.compression) flags |= infoFlag.compression | infoFlag.compression64k;
+  flags |= readableCompression(client.flags);
   const { domain, user, password, shell } = injection;
   const writer = new LittleWriter(1024)
     .u16(securityFlag.info)
@@ -110,6 +108,12 @@ export function encodeClientInfo(client: ClientInfo, injection: Injection): Uint
     .u16(0);
   writer.utf16(domain).u16(0).utf16(user).u16(0).raw(password).u16(0).utf16(shell).u16(0).u16(0);
   return writer.raw(withoutCookie(client.extra)).finish();
+}
+
+/** The compression that a client asks for, at most the kind with a history of 64 KiB: no other can be read here. */
+function readableCompression(flags: number): number {
+  if ((flags & infoFlag.compression) === 0) return 0;
+  return infoFlag.compression | ((flags & infoFlag.compressionTypes) === 0 ? 0 : infoFlag.compression64k);
 }
 
 /** The extra information up to the performance flags, with no cookie for automatic reconnection (§2.2.1.11.1.1.1). */

@@ -9,7 +9,14 @@ import { fastPathContent } from './frame.ts';
 export type InputEvent =
   | { readonly kind: 'key'; readonly scancode: number; readonly down: boolean; readonly extended: boolean }
   | { readonly kind: 'unicode'; readonly code: number; readonly down: boolean }
-  | { readonly kind: 'mouse'; readonly flags: number; readonly x: number; readonly y: number }
+  | {
+      readonly kind: 'mouse';
+      /** The buttons are the fourth and fifth. */
+      readonly extended: boolean;
+      readonly flags: number;
+      readonly x: number;
+      readonly y: number;
+    }
   | { readonly kind: 'synchronize'; readonly flags: number }
   | { readonly kind: 'other'; readonly type: number };
 
@@ -33,10 +40,9 @@ function fastPathEvent(reader: LittleReader): InputEvent {
     case 0:
       return { kind: 'key', scancode: reader.u8(), down: (flags & 1) === 0, extended: (flags & 2) !== 0 };
     case 1:
-      return { kind: 'mouse', flags: reader.u16(), x: reader.u16(), y: reader.u16() };
+      return { kind: 'mouse', extended: false, flags: reader.u16(), x: reader.u16(), y: reader.u16() };
     case 2:
-      reader.skip(6);
-      return { kind: 'other', type };
+      return { kind: 'mouse', extended: true, flags: reader.u16(), x: reader.u16(), y: reader.u16() };
     case 3:
       return { kind: 'synchronize', flags };
     case 4:
@@ -67,7 +73,8 @@ export function decodeSlowInput(body: Uint8Array): readonly InputEvent[] | Viola
     if (type === 4)
       events.push({ kind: 'key', scancode: a & 0xff, down: (flags & 0x8000) === 0, extended: (flags & 0x100) !== 0 });
     else if (type === 5) events.push({ kind: 'unicode', code: a, down: (flags & 0x8000) === 0 });
-    else if (type === 0x8001) events.push({ kind: 'mouse', flags, x: a, y: b });
+    else if (type === 0x8001 || type === 0x8002)
+      events.push({ kind: 'mouse', extended: type === 0x8002, flags, x: a, y: b });
     else if (type === 0) events.push({ kind: 'synchronize', flags: a });
     else events.push({ kind: 'other', type });
   }

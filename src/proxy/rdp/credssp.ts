@@ -1,0 +1,93 @@
+/**
+ * CredSSP on both sides of a session: the client's proof, judged by the keeper, and the account's, shown to the target. The
+ * machines are in `protocol/ntlm`; here they get their messages, the keeper's verdict, time and chance.
+ */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { isRefusal, type Refusal } from '../../base/errors.ts';
+import type { Secret } from '../../base/secret.ts';
+import type { Keeper } from '../../link/link.ts';
+import { openAcceptor, openInitiator } from '../../protocol/ntlm/ntlm.ts';
+import type { RdpStream } from '../../protocol/rdp/rdp.ts';
+import { ProxyError } from '../errors.ts';
+import type { Peer } from '../place.ts';
+import { beginLogin, type Login } from './login.ts';
+
+/** A client that proved a token and delegated it. The login still has to take it. */
+export interface Proof {
+  readonly login: Login;
+  /** The caller's to dispose. */
+  readonly token: Secret;
+}
+
+/** Runs CredSSP as the server, whose certificate is `leaf`. Undefined if it was refused; the client has been told. */
+export async function proveByCredSsp(
+  stream: RdpStream,
+  leaf: Uint8Array,
+  keeper: Keeper,
+  peer: Peer,
+  signal: AbortSignal,
+): Promise<Proof | undefined> {
+  let login: Login | undefined;
+  using acceptor = openAcceptor({
+    certificate: leaf,
+    names: { netbios: 'SALLYPORT', dns: hostname() },
+    now: fileTime(),
+    chance: (count) => new Uint8Array(randomBytes(count)),
+    judge: async (claim, waiting) => {
+      login = await beginLogin(keeper, peer, claim, waiting);
+      const { user, domain, serverChallenge, proof, blob } = claim;
+      const answer = await keeper['login.ntlm'](
+        { login: login.handle, user, domain, serverChallenge, proof, blob },
+        waiting,
+      );
+      return isRefusal(answer) ? undefined : answer.sessionBaseKey;
+    },
+  });
+  for (;;) {
+    const { send, done, refused } = await acceptor.step(await stream.der(signal), signal);
+    if (send !== undefined) stream.write(send);
+    if (refused !== undefined) return undefined;
+    if (done === undefined) continue;
+    if (login === undefined) throw new ProxyError('proxy.protocol', 'CredSSP ended without a proof');
+    return { login, token: done.credentials.password };
+  }
+}
+
+export interface TargetLogin {
+  readonly account: string;
+  readonly domain: string;
+  readonly password: Secret;
+  readonly host: string;
+  /** DER of what the target showed; it has been compared with the pinned ones. */
+  readonly certificate: Uint8Array | undefined;
+}
+
+/** Runs CredSSP as the client. A refusal means that the target said no. */
+export async function logInByCredSsp(
+  stream: RdpStream,
+  { account, domain, password, host, certificate }: TargetLogin,
+  signal: AbortSignal,
+): Promise<Refusal | undefined> {
+  using initiator = openInitiator({
+    user: account,
+    domain,
+    password,
+    host,
+    certificate: certificate ?? new Uint8Array(),
+    now: fileTime(),
+    chance: (count) => new Uint8Array(randomBytes(count)),
+  });
+  stream.write(initiator.first);
+  for (;;) {
+    const { send, done, refused } = initiator.step(await stream.der(signal));
+    if (refused !== undefined) return refused;
+    stream.write(send);
+    if (done) return undefined;
+  }
+}
+
+/** 100 ns since 1601 (MS-DTYP §2.3.3). */
+function fileTime(): bigint {
+  return (BigInt(Date.now()) + 11_644_473_600_000n) * 10_000n;
+}

@@ -1,0 +1,122 @@
+/**
+ * The person's side of a session over RDP: a finished login, and everything that its client said it wants. Nothing of it
+ * has reached a target yet.
+ */
+import { X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { wordsOf } from '../../base/errors.ts';
+import { Secret } from '../../base/secret.ts';
+import { utf8FromUtf16 } from '../../protocol/ntlm/ntlm.ts';
+import { type Accepted, acceptClient, errorInfo, farewell, RdpStream, security } from '../../protocol/rdp/rdp.ts';
+import { ProxyError } from '../errors.ts';
+import type { Peer, Place } from '../place.ts';
+import type { Front } from '../session.ts';
+import { type Proof, proveByCredSsp } from './credssp.ts';
+import { beginLogin, type Login, submitPassword, submitToken } from './login.ts';
+
+/** The gate's certificate, ready for TLS and for CredSSP, which binds the password to its key. */
+export interface GateCertificate {
+  readonly context: SecureContext;
+  /** DER of the gate's own. */
+  readonly leaf: Uint8Array;
+}
+
+/** Throws if chain and key do not go together. */
+export function gateCertificate(chain: Uint8Array, key: Uint8Array): GateCertificate {
+  const pem = Buffer.from(chain);
+  const context = createSecureContext({ cert: pem, key: Buffer.from(key), minVersion: 'TLSv1.2' });
+  return { context, leaf: new Uint8Array(new X509Certificate(pem).raw) };
+}
+
+export interface RdpFront extends Front {
+  readonly stream: RdpStream;
+  readonly accepted: Accepted<Proof>;
+  /** Set by the splice once the client's licensing is over: from then on it is told why by other means. */
+  spliced: boolean;
+}
+
+/** Handshake and login. Undefined if the client was refused; the keeper has audited why. Throws for whatever breaks the rules. */
+export async function answerRdp(
+  socket: Duplex,
+  peer: Peer,
+  place: Place,
+  certificate: GateCertificate,
+  signal: AbortSignal,
+): Promise<RdpFront | undefined> {
+  await using undo = new AsyncDisposableStack();
+  const stream = undo.use(new RdpStream(socket));
+  const accepted = await acceptClient<Proof>(
+    stream,
+    {
+      secure: certificate.context,
+      judge: (secured, waiting) => proveByCredSsp(secured, certificate.leaf, place.keeper, peer, waiting),
+    },
+    signal,
+  );
+  if (accepted === undefined) {
+    place.log.debug({ peer: peer.address }, 'CredSSP let nobody in');
+    return undefined;
+  }
+  const login = await finishLogin(accepted, peer, place, signal);
+  if (login === undefined) {
+    stream.write(farewell(accepted.io, errorInfo.insufficientPrivileges, false));
+    return undefined;
+  }
+  const gone = new AbortController();
+  stream.gone.addEventListener('abort', () => gone.abort(new ProxyError('proxy.protocol', 'the client left')));
+  const { core, info } = accepted;
+  undo.move();
+  const front: RdpFront = {
+    stream,
+    accepted,
+    spliced: false,
+    login: login.handle,
+    account: login.wish.account,
+    target: accepted.proof === undefined ? (login.wish.target ?? '') : login.wish.target,
+    service: login.wish.service,
+    client: `${peer.address}:${peer.port}`,
+    negotiated: {
+      security: accepted.selected === security.nla ? 'nla' : 'tls',
+      tls: stream.tls?.protocol ?? '',
+      cipher: stream.tls?.cipher ?? '',
+      client: core.name.slice(0, 255),
+      build: String(core.build),
+      desktop: `${core.width}x${core.height}x${core.depth}`,
+      user: info.user.slice(0, 255),
+    },
+    gone: gone.signal,
+    turnAway: async (words, why) => {
+      place.log.debug({ peer: peer.address, words }, 'a client is turned away');
+      if (front.spliced) return;
+      const code = why === 'refused' ? errorInfo.insufficientPrivileges : errorInfo.deniedConnection;
+      stream.write(farewell(accepted.io, code, false));
+    },
+    [Symbol.asyncDispose]: async () => await stream[Symbol.asyncDispose](),
+  };
+  return front;
+}
+
+/** CredSSP's login with the token that it delegated, or a new one with the password of Client Info. */
+async function finishLogin(
+  accepted: Accepted<Proof>,
+  peer: Peer,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Login | undefined> {
+  const { info, proof } = accepted;
+  const typed = utf8FromUtf16(info.password);
+  info.password.fill(0);
+  using password = new Secret(typed ?? new Uint8Array());
+  try {
+    if (proof !== undefined) {
+      using token = proof.token;
+      return (await submitToken(place.keeper, proof.login, token, signal)) ? proof.login : undefined;
+    }
+    const login = await beginLogin(place.keeper, peer, { user: info.user, domain: info.domain }, signal);
+    return (await submitPassword(place.keeper, login, password, signal)) ? login : undefined;
+  } catch (error) {
+    place.log.debug({ peer: peer.address, reason: wordsOf(error) }, 'a login could not be finished');
+    throw error;
+  }
+}

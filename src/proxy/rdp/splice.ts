@@ -1,0 +1,183 @@
+/**
+ * The splice: two connections, one relay, and back-pressure. A side that cannot take more stops the reading of the other
+ * side, a recorder or keeper that cannot keep up that of both; nothing is queued here. Ends when either side does, the
+ * signal fires, or a message makes no sense; from that moment nothing passes any more, and the client is told why.
+ */
+import { wordsOf } from '../../base/errors.ts';
+import {
+  disconnectUltimatum,
+  errorInfo,
+  farewell,
+  frameAt,
+  isViolation,
+  RdpError,
+  type RdpStream,
+} from '../../protocol/rdp/rdp.ts';
+import type { Recorder } from '../../recording/recorder.ts';
+import { ProxyError } from '../errors.ts';
+import type { Session } from '../open-session.ts';
+import type { Place } from '../place.ts';
+import type { Outcome } from '../session.ts';
+import type { RdpBack } from './back.ts';
+import { openChannel } from './channels/open-channel.ts';
+import type { RdpFront } from './front.ts';
+import { openPictures } from './pictures.ts';
+import { rdpPolicy } from './policy.ts';
+import { type RelayedChannel, RdpRelay } from './relay.ts';
+import { openTaps } from './taps.ts';
+
+/** How often idleness is looked at. */
+const idleLookMs = 1000;
+
+type End = Pick<Outcome, 'by' | 'words'>;
+
+export async function spliceRdp(
+  front: RdpFront,
+  back: RdpBack,
+  session: Session,
+  recorder: Recorder,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const client = front.stream;
+  const target = back.stream;
+  const taps = openTaps(session, recorder, place);
+  for (const { name, allowed, why } of back.decisions) taps.decided(name, allowed, why);
+  const relay = new RdpRelay(
+    {
+      client: { io: front.accepted.io, user: front.accepted.user },
+      target: { io: back.joined.io, user: back.joined.user },
+      channels: relayedChannels(front, back, session),
+    },
+    {
+      toClient: (bytes) => client.write(bytes),
+      toTarget: (bytes) => target.write(bytes),
+      pictures: openPictures(taps),
+      input: (events) => taps.input(events),
+      channelEvents: (name, events) => taps.channel(name, events),
+      loggedIn: () => place.log.debug({ session: session.id }, 'the target has logged the account in'),
+    },
+  );
+  front.spliced = true;
+
+  const ended = Promise.withResolvers<End>();
+  let over = false;
+  const finish = (end: End): void => {
+    over = true;
+    ended.resolve(end);
+  };
+  const flow = openFlow(client, target, [recorder, taps]);
+  const side = (from: RdpStream, take: (message: Uint8Array) => void) => {
+    const cut = openCutter((message) => {
+      if (over) return;
+      take(message);
+      if (relay.ending !== undefined) finish({ by: relay.ending, words: 'closed the connection' });
+    });
+    from.relay((chunk) => {
+      if (over) return;
+      client.cork();
+      target.cork();
+      try {
+        cut(chunk);
+        flow.check();
+      } catch (error) {
+        finish({ by: 'broken', words: wordsOf(error) });
+      } finally {
+        client.uncork();
+        target.uncork();
+      }
+    });
+  };
+  signal.addEventListener('abort', () => finish({ by: 'signal', words: wordsOf(signal.reason) }), { once: true });
+  if (signal.aborted) finish({ by: 'signal', words: wordsOf(signal.reason) });
+  client.gone.addEventListener('abort', () => finish({ by: 'client', words: 'closed the connection' }));
+  target.gone.addEventListener('abort', () => finish({ by: 'target', words: 'closed the connection' }));
+  using _idle = watchIdleness(session, taps, place, (reason) => session.end(reason));
+  side(target, (message) => relay.fromTarget(message));
+  side(client, (message) => relay.fromClient(message));
+
+  const end = await ended.promise;
+  relay.close();
+  await taps.settled();
+  target.write(disconnectUltimatum());
+  if (end.by === 'target' && relay.ending === undefined) client.write(disconnectUltimatum());
+  if (end.by === 'signal' || end.by === 'broken')
+    client.write(farewell(front.accepted.io, codeFor(end, signal), relay.licensed, relay.shareId));
+  return { ...end, bytesIn: client.bytesIn, bytesOut: client.bytesOut };
+}
+
+/** The channels that reach both sides, each with its filter. */
+function relayedChannels(front: RdpFront, back: RdpBack, session: Session): RelayedChannel[] {
+  const policy = rdpPolicy(session.authorization.subprotocols);
+  const channels: RelayedChannel[] = [];
+  let next = 0;
+  for (const [i, { name, id }] of front.accepted.channels.entries()) {
+    const decision = back.decisions[i];
+    if (decision?.allowed !== true) continue;
+    const target = back.joined.channels[next++] ?? 0;
+    if (target !== 0) channels.push({ name, client: id, target, filter: openChannel(decision, policy) });
+  }
+  return channels;
+}
+
+/** Cuts chunks into whole messages. What is left over waits for the next chunk. */
+function openCutter(take: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
+  let held: Uint8Array | undefined;
+  return (chunk) => {
+    const bytes = held === undefined ? chunk : Buffer.concat([held, chunk]);
+    let at = 0;
+    while (at < bytes.length) {
+      const frame = frameAt(bytes, at);
+      if (isViolation(frame)) throw new RdpError('rdp.protocol', frame.violation);
+      if (frame === undefined || at + frame.length > bytes.length) break;
+      take(bytes.subarray(at, at + frame.length));
+      at += frame.length;
+    }
+    held = at === bytes.length ? undefined : bytes.subarray(at);
+  };
+}
+
+/** Whatever takes what passes, and may have enough for now. */
+type Sink = Pick<Recorder, 'congested' | 'onDrain'>;
+
+/** Who may be read: the client while the target and all who look on have room, the target while the client and they have. */
+function openFlow(client: RdpStream, target: RdpStream, lookers: readonly Sink[]): { check(): void } {
+  const paused = { client: false, target: false };
+  const hold = (which: 'client' | 'target', stream: RdpStream, full: boolean): void => {
+    if (full === paused[which]) return;
+    paused[which] = full;
+    if (full) stream.pause();
+    else stream.resume();
+  };
+  const check = (): void => {
+    const full = lookers.some((one) => one.congested);
+    hold('client', client, target.congested || full);
+    hold('target', target, client.congested || full);
+  };
+  for (const one of [client, target, ...lookers]) one.onDrain(check);
+  return { check };
+}
+
+function watchIdleness(
+  session: Session,
+  taps: { readonly lastInput: number },
+  place: Place,
+  end: (reason: Error) => void,
+): Disposable {
+  const minutes = session.authorization.rdp?.idleMinutes;
+  if (minutes === undefined) return { [Symbol.dispose]: () => {} };
+  const look = setInterval(() => {
+    if (place.clock.now() - taps.lastInput >= minutes * 60_000) end(new ProxyError('proxy.idle', `${minutes} minutes`));
+  }, idleLookMs);
+  return { [Symbol.dispose]: () => clearInterval(look) };
+}
+
+/** The number whose words the client shows. */
+function codeFor(end: End, signal: AbortSignal): number {
+  if (end.by === 'broken') return errorInfo.deniedConnection;
+  const reason: unknown = signal.reason;
+  const code = reason instanceof ProxyError ? reason.code : undefined;
+  if (code === 'proxy.idle') return errorInfo.idleTimeout;
+  if (code === 'proxy.time-over') return errorInfo.logonTimeout;
+  return errorInfo.disconnectedByAdministrator;
+}
