@@ -92,6 +92,11 @@ export function decodeFileList(bytes: Uint8Array, most: number): FileDescriptor[
   return reader.violation === undefined ? files : { violation: reader.violation };
 }
 
+/** The size that answers a request for one: eight bytes. */
+export function fileSizeOf(bytes: Uint8Array): bigint {
+  return new LittleReader(bytes).u64();
+}
+
 function latin(bytes: Uint8Array): string {
   let out = '';
   for (const byte of bytes) out += String.fromCharCode(byte);

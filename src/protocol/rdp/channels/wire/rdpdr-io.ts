@@ -11,8 +11,10 @@ import type { Violation } from '../../../wire/violation.ts';
 export const ntStatus = {
   success: 0,
   endOfFile: 0xc0000011,
+  invalidHandle: 0xc0000008,
   noSuchDevice: 0xc000000e,
   accessDenied: 0xc0000022,
+  nameInvalid: 0xc0000033,
   notSupported: 0xc00000bb,
   tooManyOpened: 0xc000011f,
 } as const;
@@ -185,7 +187,7 @@ export function sizeDone(tail: Uint8Array): bigint | undefined {
 }
 
 /** A completion in the client's place that refuses a request. */
-export function encodeRefusal(request: IoRequest, status: number): Uint8Array {
+export function encodeRefusal(request: Pick<IoRequest, 'device' | 'completion'>, status: number): Uint8Array {
   const out = new LittleWriter(24).u16(0x4472).u16(0x4943).u32(request.device).u32(request.completion).u32(status);
   // FileId and Information of a create, padding of a close, else a length of zero and a byte of padding
   return out.u32(0).u8(0).finish();

@@ -52,6 +52,12 @@ export function decodeChunk(bytes: Uint8Array): Chunk | Violation {
   };
 }
 
+/** Writes a chunk that carries data as it was read. */
+export function encodeChunk(chunk: Chunk): Uint8Array {
+  const flags = (chunk.first ? FIRST : 0) | (chunk.last ? LAST : 0) | (chunk.showProtocol ? SHOW_PROTOCOL : 0);
+  return new LittleWriter(8 + chunk.data.length).u32(chunk.total).u32(flags).raw(chunk.data).finish();
+}
+
 /** Cuts a message into channel PDUs of at most 1600 bytes of data each. The PDUs are copies. */
 export function encodeChunks(message: Uint8Array, showProtocol: boolean): Uint8Array[] {
   const chunks: Uint8Array[] = [];
