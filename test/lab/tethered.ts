@@ -10,12 +10,12 @@ import { plainEnv } from './run.ts';
 
 /** Ends the program and what it has started when our end of its standard input closes. */
 const watch =
-  'set -m; "$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL -- -$child; } & wait $child; kill -KILL -- -$! 2>/dev/null';
+  'set -m; "$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL -- -$child; } & wait $child; code=$?; kill -KILL -- -$! 2>/dev/null; exit $code';
 
 export interface Tethered extends AsyncDisposable {
   /** Everything it has written so far to standard output and error. */
   readonly output: () => string;
-  /** Its exit status, as soon as it has ended by itself; 143 or 137 if we ended it. */
+  /** Its exit status as soon as it has ended, as a shell has it: 128 and the signal's number where one ended it. */
   readonly ended: Promise<number>;
   /** The first match in its output, now or as soon as it is written; rejects with its words if it ends without. */
   said(pattern: RegExp, signal?: AbortSignal): Promise<RegExpExecArray>;

@@ -10,17 +10,13 @@ export async function startRdesktop(display: Display, options: RdpClientOptions)
   await requirePackages([...displayPackages, 'rdesktop']);
   const title = `rdesktop ${++count}`;
   const { width = 1024, height = 768 } = options;
-  const argv = [
-    'rdesktop',
-    ...['-u', options.user, ...(options.domain === undefined ? [] : ['-d', options.domain]), '-p', '-'],
-    ...['-g', `${width}x${height}+0+0`, '-a', String(options.bpp ?? 24), '-T', title, '-v'],
-    ...(options.more ?? []),
-    `${options.address}:${options.port}`,
-  ];
+  const argv = ['rdesktop', '-u', options.user, '-d', options.domain ?? '', '-p', '-', '-T', title, '-v'];
+  const picture = ['-g', `${width}x${height}+0+0`, '-a', String(options.bpp ?? 24)];
+  argv.push(...picture, ...(options.more ?? []), `${options.address}:${options.port}`);
   return startClient(display, {
     argv,
     input: `${options.password}\nyes\n`,
     title,
-    connected: /Connection established/,
+    connected: /Connection successful/,
   });
 }

@@ -5,6 +5,7 @@
 import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { startTethered } from '../tethered.ts';
 import type { Display } from './display.ts';
 import type { Picture } from './picture.ts';
@@ -32,7 +33,7 @@ export interface RdpClient extends AsyncDisposable {
   readonly log: () => string;
   /** The first match in its log, now or later; rejects if it ends without. */
   said(pattern: RegExp, signal?: AbortSignal): Promise<RegExpExecArray>;
-  /** The number of its window, as xwd, xdotool and xwininfo take it. */
+  /** The number of its window as soon as it has one, as xwd, xdotool and xwininfo take it. */
   window(signal?: AbortSignal): Promise<string>;
   /** What its window shows, without the pointer. */
   picture(signal?: AbortSignal): Promise<Picture>;
@@ -62,17 +63,22 @@ export async function startClient(
   // Into a pipe it would keep its words until it ends.
   const reading = ['sh', '-c', 'exec "$@" <"$LAB_INPUT"', 'sh', 'stdbuf', '-oL'];
   const client = undo.use(await startTethered([...reading, ...argv], '', [], env));
+  const over = new AbortController();
+  void client.ended.then(() => over.abort(new Error(`${title} ended: ${client.output().slice(-2000)}`)));
   const window = async (signal?: AbortSignal): Promise<string> => {
-    const [id] = await windows(display, new RegExp(`^${title}$`), signal);
-    if (id === undefined) throw new Error(`${title} has no window: ${client.output().slice(-2000)}`);
-    return id;
+    for (;;) {
+      over.signal.throwIfAborted();
+      const [id] = await windows(display, new RegExp(`^${title}$`), signal);
+      if (id !== undefined) return id;
+      await pause(20, undefined, { signal: signal ?? over.signal });
+    }
   };
   const life = undo.move();
   return {
     connected: async (signal) => void (await client.said(connected, signal)),
     ended: client.ended,
     log: client.output,
-    said: client.said,
+    said: (pattern, signal) => client.said(pattern, signal),
     window,
     picture: async (signal) => picture(display, { window: await window(signal) }, signal),
     [Symbol.asyncDispose]: () => life.disposeAsync(),

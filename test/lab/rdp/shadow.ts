@@ -9,6 +9,7 @@ import { displayPackages, requirePackages } from '../install.ts';
 import { runWell } from '../run.ts';
 import { freePort } from '../server.ts';
 import { startTethered } from '../tethered.ts';
+import { paint, windowManager } from './desktop.ts';
 import { startDisplay, type Display } from './display.ts';
 
 export interface ShadowServer extends AsyncDisposable {
@@ -55,11 +56,10 @@ export async function startShadow(options: ShadowOptions, signal?: AbortSignal):
   };
   await setAccounts(options.accounts);
 
-  const ready = join(screen.folder, 'ready');
-  await writeFile(join(screen.folder, '.twmrc'), 'RandomPlacement "on"\nNoTitleHighlight\nNoHighlight\n');
-  const desktop = undo.use(await startTethered(['bash', '-c', script, 'desktop', ready], '', [], screen.env));
+  await writeFile(join(screen.folder, '.twmrc'), windowManager);
+  const desktop = undo.use(await startTethered(['bash', '-c', script], '', [], screen.env));
   await desktop.said(/^painted$/m, signal);
-  console.log('painted');
+ 
   const address = '127.0.0.1';
   const port = await freePort();
   await mkdir(join(screen.folder, '.config'));
@@ -68,7 +68,7 @@ export async function startShadow(options: ShadowOptions, signal?: AbortSignal):
   const server = undo.use(
     await startTethered(['stdbuf', '-oL', 'freerdp-shadow-cli', ...where, ...how], address, [port], screen.env),
   );
-  const file = join(screen.folder, '.config/freerdp/server/server.crt');
+  const file = join(screen.folder, '.config/freerdp/shadow/shadow.crt');
   const print = ['openssl', 'x509', '-noout', '-fingerprint', '-sha256', '-in', file];
   const fingerprint = (await runWell(print, {}, signal)).stdout.replace(/^.*=/s, '').replaceAll(':', '').trim();
 
@@ -85,13 +85,8 @@ export async function startShadow(options: ShadowOptions, signal?: AbortSignal):
   };
 }
 
-/** One terminal and a logo without anything that moves by itself; says so when they are there. */
 const script = `
-xsetroot -solid '#402060'
-twm &
-xlogo -geometry 120x120+820+20 &
-xterm -geometry 80x20+10+10 -bg white -fg black -T shell -e 'PS1="$ " exec bash --norc' &
-for title in shell xlogo; do until xwininfo -name $title 2>/dev/null | grep -q IsViewable; do sleep 0.05; done; done
+${paint('#402060', '120x120+820+20', { shell: `-geometry 80x20+10+10 -bg white -fg black -e 'PS1="$ " exec bash --norc'` })}
 echo painted
 wait
 `;

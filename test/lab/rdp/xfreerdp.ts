@@ -50,7 +50,7 @@ async function start(
 
 function words(options: FreeRdpOptions): string[] {
   const { certificate = 'ignore', width = 1024, height = 768 } = options;
-  const known = typeof certificate === 'string' ? certificate : `fingerprint:sha256:${certificate.fingerprint}`;
+  const known = typeof certificate === 'string' ? certificate : fingerprint(certificate.fingerprint);
   return [
     'xfreerdp',
     `/v:${options.address}:${options.port}`,
@@ -69,6 +69,11 @@ function words(options: FreeRdpOptions): string[] {
     ...(options.drive === undefined ? [] : [`/drive:${options.drive.name},${options.drive.folder}`]),
     ...(options.more ?? []),
   ];
+}
+
+/** It compares the text: lower case, a colon after each byte. */
+function fingerprint(sha256: string): string {
+  return `fingerprint:sha256:${sha256.match(/../g)?.join(':')}`;
 }
 
 const graphics = { rfx: '/rfx', gfx: '/gfx:RFX', 'gfx-h264': '/gfx-h264:AVC444' } as const;

@@ -6,6 +6,7 @@
 import { displayPackages, requirePackages } from '../install.ts';
 import { type Machine, type MachineOptions, startMachine } from '../machine.ts';
 import { plainEnv } from '../run.ts';
+import { paint, windowManager } from './desktop.ts';
 import type { Screen } from './screen.ts';
 
 export interface XrdpMachine extends AsyncDisposable {
@@ -138,24 +139,15 @@ until [ -s "$file" ]; do sleep 0.05; done
 cat "$file"
 `;
 
-/** Two terminals without blinking carets and a logo; nothing on it moves by itself. */
 const desktop = `#!/bin/bash
 rm -f ~/.lab-ready ~/.lab-terminal
-xsetroot -solid '#204060'
-twm &
-xlogo -geometry 120x120+880+20 &
-xterm -geometry 60x12+10+10 -fa '' -bg white -fg black -T shell -e 'whoami; hostname; exec bash --norc' &
-xterm -geometry 100x30+10+260 -fa '' -bg black -fg white -T scroll -e 'tty >~/.lab-terminal; exec sleep infinity' &
-for title in shell scroll xlogo; do until xwininfo -name $title 2>/dev/null | grep -q IsViewable; do sleep 0.05; done; done
+${paint('#204060', '120x120+880+20', {
+  shell: `-geometry 60x12+10+10 -bg white -fg black -e 'whoami; hostname; exec bash --norc'`,
+  scroll: `-geometry 100x30+10+260 -bg black -fg white -e 'tty >~/.lab-terminal; exec sleep infinity'`,
+})}
 until [ -s ~/.lab-terminal ]; do sleep 0.05; done
 echo $DISPLAY >~/.lab-ready
 wait
-`;
-
-const windowManager = `RandomPlacement "on"
-NoTitleHighlight
-NoHighlight
-BorderWidth 1
 `;
 
 const randomLines = `BEGIN {
