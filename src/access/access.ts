@@ -10,9 +10,12 @@ export {
   type Destination,
   explain,
   isAuthorization,
+  type MayOpen,
+  mayOpen,
 } from './authorize.ts';
 export { type Change, declareGrants, type GrantDeclaration, grantsOf, removeGrant } from './grants.ts';
 export type { Grant } from './plan/evaluate.ts';
+export type { RdpConditions, RdpTerms } from './plan/rdp-terms.ts';
 export { isSubprotocol, subprotocolsOf } from './plan/subprotocols.ts';
 export type { Period, TimeFrame } from './plan/time-frame.ts';
 export { type Ending, endRevoked, sessionsToEnd } from './revocation.ts';

@@ -2,7 +2,7 @@
  * May they. The only place where an Authorization is made: identity and wish go in, default is no. What does not exist
  * and what is forbidden get the same answer after the same questions to the database; the reason is in the audit trail.
  */
-import { record } from '../audit/audit.ts';
+import { type Actor, record } from '../audit/audit.ts';
 import { type Refusal, refuse } from '../base/errors.ts';
 import type { GrantId, Id, TargetId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
@@ -13,19 +13,30 @@ import {
   serviceFor,
   type Target,
   type TargetGroupId,
+  targetById,
   targetGroupsOf,
   targetNamed,
 } from '../estate/estate.ts';
-import { actorOf, barOf, type Identity, type User, userById, userNamed } from '../identity/identity.ts';
+import {
+  actorOf,
+  barOf,
+  type Identity,
+  type TokenPlace,
+  type User,
+  userById,
+  userNamed,
+} from '../identity/identity.ts';
 import { type Account, accountsOf } from '../vault/vault.ts';
 import { accessErrors } from './errors.ts';
 import { grantsOf } from './grants.ts';
+import type { RdpTerms } from './plan/rdp-terms.ts';
 import { type Decision, evaluate, type Grant, judgeGrant, type Wish } from './plan/evaluate.ts';
 import { zoneOffset } from '../base/zones.ts';
 
 /** Where somebody wants to go, as parsed from the login name. */
 export interface Destination {
-  readonly target: string;
+  /** Left out by who has a connection token: its place is meant. */
+  readonly target?: string;
   readonly account?: string;
   /** A service's name, where a target has several. */
   readonly service?: string;
@@ -43,6 +54,7 @@ class GrantedAuthorization {
   readonly account: Account;
   readonly subprotocols: readonly string[];
   readonly recordContent: boolean;
+  readonly rdp: RdpTerms;
   /** When the session ends whatever happens; undefined: no end. */
   readonly until: Date | undefined;
   readonly grants: readonly GrantId[];
@@ -55,6 +67,7 @@ class GrantedAuthorization {
     this.account = account;
     this.subprotocols = decision.subprotocols;
     this.recordContent = decision.recordContent;
+    this.rdp = decision.rdp;
     this.until = decision.until === undefined ? undefined : new Date(decision.until);
     this.grants = decision.grants;
     this.at = at;
@@ -93,9 +106,9 @@ export async function authorize(
   now: number,
 ): Promise<Authorization | AccessRefusal> {
   const user = await userById(db, identity.user);
-  const facts = await factsOf(db, user, destination);
+  const facts = await factsOf(db, user, destination, identity.token?.place);
   const allowed = decide(facts, user, identity.address, now);
-  const words = describe(destination);
+  const words = describe(destination, facts.target);
   const no = async (code: AccessRefusal['code'], reason: string): Promise<void> => {
     const about = { user: identity.user, target: facts.target?.id };
     await record(db, actorOf(identity), { type: 'access.refused', about, details: { selector: words, code, reason } });
@@ -127,6 +140,50 @@ export async function authorize(
   return authorization;
 }
 
+/** Where a person may go now: what a connection token is made for. It opens nothing and is no proof. */
+export interface MayOpen {
+  readonly user: User;
+  readonly target: Target;
+  readonly service: Service & { readonly protocol: SessionProtocol };
+  readonly account: Account;
+}
+
+/**
+ * Whether `authorize` would let this person in now, coming from `address` (undefined: from wherever he may), and to
+ * which one account. Refuses in the same words for what is unknown and what is forbidden, and audits it as `actor`'s.
+ */
+export async function mayOpen(
+  db: Db,
+  userName: string,
+  destination: Destination,
+  address: string | undefined,
+  now: number,
+  actor: Actor,
+): Promise<MayOpen | AccessRefusal> {
+  const user = await userNamed(db, userName);
+  const facts = await factsOf(db, user, destination);
+  const { accounts, reason } = decide(facts, user, address, now);
+  const no = async <R extends AccessRefusal>(refusal: R, why: string): Promise<R> => {
+    const about = { user: user?.id, target: facts.target?.id };
+    const details = { selector: describe(destination, facts.target), code: refusal.code, reason: why };
+    await record(db, actor, { type: 'access.refused', about, details });
+    return refusal;
+  };
+  const [only, ...others] = accounts;
+  if (user === undefined || only === undefined || facts.target === undefined || facts.service === undefined)
+    return await no(refuse('access.refused', accessErrors['access.refused'].meaning), reason);
+  if (user.mustChange) {
+    const words = accessErrors['access.password-change-needed'].meaning;
+    return await no(refuse('access.password-change-needed', words), 'the password has to be changed');
+  }
+  if (others.length > 0) {
+    const names = accounts.map(({ account }) => account.name);
+    const refusal = refuse('access.account-ambiguous', `name one of these accounts: ${names.join(', ')}`);
+    return await no({ ...refusal, accounts: names }, names.join(', '));
+  }
+  return { user, target: facts.target, service: facts.service, account: only.account };
+}
+
 /** The same decision for operators, with each reason in words. Opens nothing and is no proof. */
 export async function explain(
   db: Db,
@@ -143,7 +200,7 @@ export async function explain(
   if (user !== undefined && user.sources.length > 0)
     lines.push(`the user may come only from ${user.sources.join(', ')}`);
   if (user?.mustChange === true) lines.push('the user has to change the password first');
-  if (facts.target === undefined) lines.push(`there is no target ${destination.target}`);
+  if (facts.target === undefined) lines.push(`there is no target ${destination.target ?? ''}`);
   else if (facts.target.disabled) lines.push('the target is disabled');
   else if (facts.service === undefined) lines.push(`the target has no such ${destination.protocol} service`);
   if (facts.target !== undefined && facts.wanted.length === 0) lines.push('the target has no such account');
@@ -174,23 +231,35 @@ interface Facts {
   readonly targetGroups: readonly TargetGroupId[];
   readonly grants: readonly Grant[];
   readonly protocol: SessionProtocol;
+  /** A connection token leads somewhere else. */
+  readonly elsewhere: boolean;
 }
 
 const nowhere = newId<TargetId>();
 
 /** The same questions in the same order, whether the target exists or not. */
-async function factsOf(db: Db, user: User | undefined, destination: Destination): Promise<Facts> {
-  const target = await targetNamed(db, destination.target.toLowerCase());
+async function factsOf(db: Db, user: User | undefined, destination: Destination, bound?: TokenPlace): Promise<Facts> {
+  const named = destination.target?.toLowerCase();
+  const target = await (named === undefined ? targetById(db, bound?.target ?? nowhere) : targetNamed(db, named));
   const accounts = await accountsOf(db, target?.id ?? nowhere);
   const targetGroups = await targetGroupsOf(db, target?.id ?? nowhere);
   const grants = await grantsOf(
     db,
     (user?.groups ?? []).map((group) => group.id),
   );
+  const wanted = accounts.filter(
+    (account) =>
+      (destination.account === undefined || account.name === destination.account) &&
+      (bound === undefined || account.id === bound.account),
+  );
+  const ofToken = bound === undefined || destination.service !== undefined ? undefined : bound.service;
+  const name = destination.service ?? target?.services.find((one) => one.id === ofToken)?.name;
+  const service = target === undefined ? undefined : serviceFor(target, destination.protocol, name);
   return {
     target,
-    service: target === undefined ? undefined : serviceFor(target, destination.protocol, destination.service),
-    wanted: accounts.filter((account) => destination.account === undefined || account.name === destination.account),
+    service,
+    wanted,
+    elsewhere: bound !== undefined && (target?.id !== bound.target || service?.id !== bound.service),
     targetGroups,
     grants,
     protocol: destination.protocol,
@@ -210,9 +279,10 @@ function decide(facts: Facts, user: User | undefined, address: string | undefine
   // A lock is about logging in; who is in already is not thrown out by somebody else's wrong passwords.
   if (bar !== undefined && bar !== 'locked') return no(`user: ${bar}`);
   if (facts.target === undefined) return no('no such target');
+  if (facts.elsewhere) return no('the connection token is for another place');
   if (facts.target.disabled) return no('the target is disabled');
   if (facts.service === undefined) return no('no such service');
-  if (facts.wanted.length === 0) return no('no such account');
+  if (facts.wanted.length === 0) return no('no such account, or not that of the connection token');
   const accounts: { account: Account; decision: Allowed }[] = [];
   for (const account of facts.wanted) {
     const decision = evaluate(facts.grants, wishOf(facts, user, account), now, zoneOffset);
@@ -243,8 +313,8 @@ function wishOf(facts: Facts, user: User | undefined, account: Account): Wish {
   };
 }
 
-function describe(destination: Destination): string {
+function describe(destination: Destination, target: Target | undefined): string {
   const account = destination.account === undefined ? '' : `${destination.account}@`;
   const service = destination.service === undefined ? '' : `,${destination.service}`;
-  return `${account}${destination.target}${service}`.slice(0, 300);
+  return `${account}${destination.target ?? target?.name ?? ''}${service}`.slice(0, 300);
 }

@@ -8,6 +8,7 @@ import { notifyAccessChanged, userGroups } from '../identity/identity.ts';
 import { accountNamed } from '../vault/vault.ts';
 import { AccessError } from './errors.ts';
 import type { Grant } from './plan/evaluate.ts';
+import { faultOfRdp, type RdpConditions } from './plan/rdp-terms.ts';
 import { isSubprotocol, subprotocolsOf, usualSubprotocols } from './plan/subprotocols.ts';
 import { faultOfPeriod, type TimeFrame } from './plan/time-frame.ts';
 import { isZone } from '../base/zones.ts';
@@ -36,6 +37,8 @@ export interface GrantDeclaration {
   readonly expiresAt?: Date;
   readonly overtimable?: boolean;
   readonly recordContent?: boolean;
+  /** Conditions of desktops. */
+  readonly rdp?: RdpConditions;
   readonly disabled?: boolean;
 }
 
@@ -69,6 +72,7 @@ export async function grantsOf(db: Db | Tx, groups?: readonly GroupId[]): Promis
     expiresAt: row.expires_at?.getTime(),
     overtimable: row.overtimable,
     recordContent: row.record_content,
+    rdp: checkRdp(row.rdp, row.name),
   }));
 }
 
@@ -178,6 +182,7 @@ async function resolve(
     expiresAt: want.expiresAt?.getTime(),
     overtimable: want.overtimable ?? false,
     recordContent: want.recordContent ?? false,
+    rdp: checkRdp(want.rdp ?? {}, want.name),
   };
 }
 
@@ -192,6 +197,7 @@ async function store(tx: Tx, grant: Grant, description: string, isNew: boolean):
     expires_at: grant.expiresAt === undefined ? null : new Date(grant.expiresAt),
     overtimable: grant.overtimable,
     record_content: grant.recordContent,
+    rdp: JSON.stringify(grant.rdp),
     disabled: grant.disabled,
     changed_at: new Date(),
   };
@@ -226,6 +232,13 @@ function checkFrames(value: unknown, name: string): TimeFrame[] {
     if (fault !== undefined) throw new AccessError('access.grant-invalid', `${name}: ${fault}`);
   }
   return frames;
+}
+
+/** As for frames: what cannot be read must not be taken for "no condition". */
+function checkRdp(value: unknown, name: string): RdpConditions {
+  const fault = faultOfRdp(value);
+  if (fault !== undefined) throw new AccessError('access.grant-invalid', `${name}: ${fault}`);
+  return value as RdpConditions;
 }
 
 function fieldsThatDiffer(old: Grant, want: Grant): string[] {

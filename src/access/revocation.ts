@@ -6,7 +6,7 @@ import type { Actor } from '../audit/audit.ts';
 import type { AccountId, GateId, SessionId } from '../base/ids.ts';
 import type { Db } from '../db/db.ts';
 import { type Target, targetMemberships, targets } from '../estate/estate.ts';
-import { barOf, type User, usersById } from '../identity/identity.ts';
+import { barOf, liveTokens, pruneTokens, revokeToken, type User, usersById } from '../identity/identity.ts';
 import { accountsOf } from '../vault/vault.ts';
 import { grantsOf } from './grants.ts';
 import { evaluate, type Grant, type Zones } from './plan/evaluate.ts';
@@ -46,12 +46,40 @@ export async function sessionsToEnd(db: Db, now: number): Promise<Ending[]> {
   });
 }
 
-/** Kills what `sessionsToEnd` names, and says how many. */
+/** Kills what `sessionsToEnd` names, takes back connection tokens that lead nowhere now, and says how many it killed. */
 export async function endRevoked(db: Db, now: number): Promise<number> {
   const actor: Actor = { kind: 'system', part: 'access' };
+  await revokeTokens(db, now, actor);
   const endings = await sessionsToEnd(db, now);
   for (const { session, reason } of endings) await killSession(db, session, reason, actor);
   return endings.length;
+}
+
+/** A token whose user, place or grant is gone is taken back, so that it is worth nothing when they return. */
+async function revokeTokens(db: Db, now: number, actor: Actor): Promise<void> {
+  const tokens = await liveTokens(db, now);
+  if (tokens.length > 0) {
+    const people = await usersById(db, [...new Set(tokens.map((token) => token.user))]);
+    const [places, memberships, grants] = [await targets(db), await targetMemberships(db), await grantsOf(db)];
+    for (const token of tokens) {
+      const user = people.find((at) => at.id === token.user);
+      const service = places.find((at) => at.id === token.target)?.services.find((at) => at.id === token.service);
+      const protocol = service?.protocol;
+      const wish = {
+        groups: user?.groups.map((group) => group.id) ?? [],
+        account: token.account,
+        target: token.target,
+        targetGroups: memberships.filter((at) => at.target === token.target).map((at) => at.group),
+      };
+      const stands =
+        user !== undefined &&
+        !user.disabled &&
+        (protocol === 'ssh' || protocol === 'rdp') &&
+        evaluate(grants, { ...wish, protocol }, now, zoneOffset).allowed;
+      if (!stands) await revokeToken(db, token.id, user?.name ?? '', 'the right that it was made for has gone', actor);
+    }
+  }
+  await pruneTokens(db, now);
 }
 
 function whyEnd(

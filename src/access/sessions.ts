@@ -93,6 +93,7 @@ export function openSession(
         recording_id: recording ?? null,
         until: until ?? null,
         kill_reason: null,
+        connection_token_id: identity.token?.id ?? null,
       })
       .onConflict((conflict) => conflict.column('authorization_id').doNothing())
       .returningAll()

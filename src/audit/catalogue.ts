@@ -54,6 +54,22 @@ export const catalogue = {
     'A user was locked after too many refused logins.',
   ),
   'identity.login.unlocked': event<Named>('A locked user was unlocked.'),
+  'identity.token.minted': event<{
+    readonly user: string;
+    readonly account: string;
+    readonly service: string;
+    readonly expires: string;
+    readonly from?: string;
+  }>('A connection token was made for a user and one place.'),
+  'identity.token.proven': event<{ readonly user: string; readonly client: string }>(
+    'A client proved by NTLM that it has a connection token; the token itself comes next.',
+  ),
+  'identity.token.used': event<{ readonly user: string; readonly reconnect: boolean }>(
+    'A connection token was used up, or used again by its own client shortly after.',
+  ),
+  'identity.token.revoked': event<{ readonly user: string; readonly reason: string }>(
+    'A connection token was taken back before it was used.',
+  ),
   'identity.user.created': event<Change>('A user was created.'),
   'identity.user.changed': event<Change>('A user was changed.'),
   'identity.user.disabled': event<Named>('A user was disabled.'),

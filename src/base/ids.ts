@@ -18,6 +18,7 @@ export type SessionId = Id<'session'>;
 export type RecordingId = Id<'recording'>;
 export type HoldId = Id<'hold'>;
 export type GateId = Id<'gate'>;
+export type ConnectionTokenId = Id<'connection-token'>;
 export type EventSourceId = Id<'event-source'>;
 /** One generated or entered value of an account's credential, on any node, for ever. */
 export type Sigkey = Id<'sigkey'>;

@@ -5,6 +5,7 @@
 import { type Actor, record } from '../audit/audit.ts';
 import { newId } from '../base/new-id.ts';
 import type { Tx } from '../db/db.ts';
+import { trustCertificate } from './certificates.ts';
 import { EstateError } from './errors.ts';
 import { trustHostKey } from './host-keys.ts';
 import { type Platform, type Protocol, type Target, targetGroups, targetNamed, targets } from './targets.ts';
@@ -23,6 +24,8 @@ export interface ServiceDeclaration {
   readonly hostKeyPolicy?: 'strict' | 'first-use';
   /** Public key blobs to trust. Keys that are trusted and not named here stay trusted. */
   readonly hostKeys?: readonly Uint8Array[];
+  /** The same for certificates: SHA-256 of their DER. */
+  readonly certificates?: readonly Uint8Array[];
   /** `tls`, and what its protocol wants to know. Nothing secret. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -197,6 +200,7 @@ async function declareServices(
       differs = true;
     }
     for (const blob of want.hostKeys ?? []) if (await trustHostKey(tx, id, blob, actor)) differs = true;
+    for (const pin of want.certificates ?? []) if (await trustCertificate(tx, id, pin, actor)) differs = true;
   }
   return differs;
 }

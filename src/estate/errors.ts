@@ -14,6 +14,10 @@ export const estateErrors = defineErrors({
     meaning: 'this is no host key',
     remedy: 'paste a line of ssh-keyscan, or of /etc/ssh/ssh_host_*_key.pub: type and base64',
   },
+  'estate.certificate-malformed': {
+    meaning: 'this is no fingerprint of a certificate',
+    remedy: 'paste what `openssl x509 -in FILE -noout -fingerprint -sha256` prints: 64 hex digits',
+  },
   'estate.hostkey-unknown': {
     meaning: 'this service has no such host key',
     remedy: 'sallyport target trust shows the keys that were seen, with fingerprints',

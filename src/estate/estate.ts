@@ -3,6 +3,13 @@
  * the one that was trusted; who may go there is not its business, and it holds no secret.
  */
 export {
+  certificateType,
+  meetCertificate,
+  parseCertificatePin,
+  presentedCertificate,
+  trustCertificate,
+} from './certificates.ts';
+export {
   type Change,
   declareTargetGroups,
   type DeclareOptions,

@@ -1,6 +1,6 @@
 /**
  * Host keys of services: which are trusted, what a presented one means, and who said so. A key that was removed is
- * remembered and never becomes trusted by first use again.
+ * remembered and never becomes trusted by first use again. Certificates are kept in the same way (`certificates.ts`).
  */
 import { type Actor, record } from '../audit/audit.ts';
 import type { Id } from '../base/ids.ts';
@@ -13,7 +13,7 @@ import type { ServiceId } from './targets.ts';
 export interface HostKey {
   readonly id: Id<'host-key'>;
   readonly service: ServiceId;
-  /** Key type as on the wire: `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`… */
+  /** Key type as on the wire: `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`…; of a certificate `x509-sha256`. */
   readonly type: string;
   readonly blob: Uint8Array;
   readonly fingerprint: string;
@@ -21,6 +21,13 @@ export interface HostKey {
   readonly state: 'seen' | 'trusted' | 'removed';
   readonly trustedBy: string | undefined;
   readonly trustedAt: Date | undefined;
+}
+
+/** A key or certificate that a service shows, as it is kept. */
+export interface Presented {
+  readonly type: string;
+  readonly blob: Uint8Array;
+  readonly fingerprint: string;
 }
 
 /** What a presented host key means. Only `trusted` may be followed by any secret. */
@@ -49,8 +56,21 @@ export async function hostKeysOf(db: Db | Tx, service: ServiceId): Promise<HostK
 
 /** What `blob`, presented by the service just now, means. Writes nothing. */
 export async function checkHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array): Promise<HostKeyCheck> {
-  const print = fingerprint(blob);
-  const trusted = (await hostKeysOf(db, service)).filter((key) => key.state === 'trusted');
+  return await check(db, service, { blob, fingerprint: fingerprint(blob) });
+}
+
+/** Who trusted a key that nobody looked at. */
+const firstUseName = 'first use';
+
+async function check(
+  db: Db | Tx,
+  service: ServiceId,
+  { blob, fingerprint: print }: Pick<Presented, 'blob' | 'fingerprint'>,
+  firstUseCounts = true,
+): Promise<HostKeyCheck> {
+  const trusted = (await hostKeysOf(db, service)).filter(
+    (key) => key.state === 'trusted' && (firstUseCounts || key.trustedBy !== firstUseName),
+  );
   if (trusted.some((key) => Buffer.compare(key.blob, blob) === 0)) return { verdict: 'trusted', fingerprint: print };
   if (trusted.length === 0) return { verdict: 'unknown', fingerprint: print };
   return { verdict: 'changed', fingerprint: print, trusted: trusted.map((key) => key.fingerprint) };
@@ -61,30 +81,59 @@ export async function checkHostKey(db: Db | Tx, service: ServiceId, blob: Uint8A
  * that race with different keys cannot both win), anything else that is not trusted is remembered as seen. The caller
  * audits what is not trusted with `recordMismatch`.
  */
-export function meetHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array, actor: Actor): Promise<HostKeyCheck> {
+export async function meetHostKey(
+  db: Db | Tx,
+  service: ServiceId,
+  blob: Uint8Array,
+  actor: Actor,
+): Promise<HostKeyCheck> {
+  return await meet(db, service, sshKey(blob), actor, () => ({ vouched: false, firstUse: true }));
+}
+
+/** The same for anything that is kept like a host key. `means` says whether an authority vouches, and whether first use may. */
+export function meet(
+  db: Db | Tx,
+  service: ServiceId,
+  presented: Presented,
+  actor: Actor,
+  means: (row: ServiceRow) => { readonly vouched: boolean; readonly firstUse: boolean },
+): Promise<HostKeyCheck> {
   return inTransaction(db, async (tx) => {
     const row = await lockService(tx, service);
-    const check = await checkHostKey(tx, service, blob);
-    if (check.verdict === 'trusted') return check;
+    const { vouched, firstUse } = means(row);
+    // Nor what was learnt so before the service was told to be stricter.
+    const found = await check(tx, service, presented, firstUse);
+    if (found.verdict === 'trusted') return found;
+    if (vouched) return { verdict: 'trusted', fingerprint: presented.fingerprint };
     const before = await tx.selectFrom('host_key').select('blob').where('service_id', '=', service).execute();
-    if (check.verdict === 'unknown' && row.host_key_policy === 'first-use' && before.length === 0) {
-      await trust(tx, row, blob, 'first use', 'first-use', actor);
-      return { verdict: 'trusted', fingerprint: check.fingerprint };
+    if (found.verdict === 'unknown' && firstUse && row.host_key_policy === 'first-use' && before.length === 0) {
+      await trust(tx, row, presented, firstUseName, 'first-use', actor);
+      return { verdict: 'trusted', fingerprint: presented.fingerprint };
     }
-    await remember(tx, service, blob);
-    return check;
+    await remember(tx, service, presented);
+    return found;
   });
 }
 
 /** Trusts a key for a service. Throws `estate.hostkey-malformed`. Returns whether it was not trusted before. */
-export function trustHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array, actor: Actor): Promise<boolean> {
+export async function trustHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array, actor: Actor): Promise<boolean> {
+  return await trustPresented(db, service, sshKey(blob), actor);
+}
+
+/** The same for anything that is kept like a host key. */
+export function trustPresented(db: Db | Tx, service: ServiceId, key: Presented, actor: Actor): Promise<boolean> {
   return inTransaction(db, async (tx) => {
     const row = await lockService(tx, service);
-    const check = await checkHostKey(tx, service, blob);
-    if (check.verdict === 'trusted') return false;
-    await trust(tx, row, blob, nameOf(actor), 'operator', actor);
+    if ((await check(tx, service, key)).verdict === 'trusted') return false;
+    await trust(tx, row, key, nameOf(actor), 'operator', actor);
     return true;
   });
+}
+
+function sshKey(blob: Uint8Array): Presented {
+  const key = parsePublicKey(blob);
+  if ('refused' in key) throw new EstateError('estate.hostkey-malformed', key.reason);
+  return { type: key.type, blob, fingerprint: fingerprint(blob) };
 }
 
 /** Trusts a key no longer. Throws `estate.hostkey-unknown` if the service never had it. */
@@ -138,7 +187,14 @@ function named(db: Db | Tx) {
   return db
     .selectFrom('service')
     .innerJoin('target', 'target.id', 'service.target_id')
-    .select(['service.id', 'service.target_id', 'service.host_key_policy', 'target.name']);
+    .select([
+      'service.id',
+      'service.target_id',
+      'service.host_key_policy',
+      'service.settings',
+      'target.name',
+      'target.address',
+    ]);
 }
 
 /** Decisions about the keys of one service wait for each other. */
@@ -152,44 +208,40 @@ async function lockService(tx: Tx, service: ServiceId) {
 async function trust(
   tx: Tx,
   service: ServiceRow,
-  blob: Uint8Array,
+  key: Presented,
   by: string,
   how: 'operator' | 'first-use',
   actor: Actor,
 ): Promise<void> {
-  const type = await remember(tx, service.id, blob);
-  const print = fingerprint(blob);
+  await remember(tx, service.id, key);
   await tx
     .updateTable('host_key')
     .set({ state: 'trusted', trusted_by: by, trusted_at: new Date() })
     .where('service_id', '=', service.id)
-    .where('fingerprint', '=', print)
+    .where('fingerprint', '=', key.fingerprint)
     .execute();
   await record(tx, actor, {
     type: 'estate.hostkey.trusted',
     about: { target: service.target_id },
-    details: { target: service.name, fingerprint: print, algorithm: type, how },
+    details: { target: service.name, fingerprint: key.fingerprint, algorithm: key.type, how },
   });
 }
 
-async function remember(tx: Tx, service: ServiceId, blob: Uint8Array): Promise<string> {
-  const key = parsePublicKey(blob);
-  if ('refused' in key) throw new EstateError('estate.hostkey-malformed', key.reason);
+async function remember(tx: Tx, service: ServiceId, key: Presented): Promise<void> {
   await tx
     .insertInto('host_key')
     .values({
       id: newId(),
       service_id: service,
       type: key.type,
-      blob: Buffer.from(blob),
-      fingerprint: fingerprint(blob),
+      blob: Buffer.from(key.blob),
+      fingerprint: key.fingerprint,
       state: 'seen',
       trusted_by: null,
       trusted_at: null,
     })
     .onConflict((conflict) => conflict.columns(['service_id', 'blob']).doNothing())
     .execute();
-  return key.type;
 }
 
 function nameOf(actor: Actor): string {

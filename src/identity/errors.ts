@@ -53,6 +53,14 @@ export const identityErrors = defineErrors({
     meaning: 'the connection token is wrong, used, expired or for another place',
     remedy: 'make a new one with sallyport rdp',
   },
+  'identity.token-limit': {
+    meaning: 'the user has as many connection tokens as may live at a time',
+    remedy: 'use one of them, or wait until they expire',
+  },
+  'identity.token-minutes': {
+    meaning: 'a connection token lives for 1 to 60 minutes',
+    remedy: 'give --minutes a number from 1 to 60',
+  },
   'identity.factor-unexpected': {
     meaning: 'this factor was not asked for now',
     remedy: 'nothing: the client offered a factor out of order',

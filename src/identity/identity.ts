@@ -12,6 +12,20 @@ export {
   unlock,
 } from './changes.ts';
 export {
+  liveTokens,
+  type LiveToken,
+  type Minted,
+  mintToken,
+  mostMinutes,
+  type MintRequest,
+  newToken,
+  pruneTokens,
+  revokeToken,
+  type TokenPlace,
+  type UsedToken,
+  usualMinutes,
+} from './connection-tokens.ts';
+export {
   type Change,
   declareUserGroups,
   declareUsers,
@@ -43,6 +57,7 @@ export {
   type LoginContext,
   type LoginRequest,
   submitFactor,
+  submitNtlm,
   type Verdict,
 } from './login.ts';
 export { mayDo, type Right, rights, rightsOf, type Role, roles } from './rights.ts';

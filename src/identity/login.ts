@@ -8,10 +8,12 @@
  */
 import { type Actor, record } from '../audit/audit.ts';
 import type { Clock } from '../base/clock.ts';
-import type { UserId } from '../base/ids.ts';
+import type { ConnectionTokenId, UserId } from '../base/ids.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Db } from '../db/db.ts';
+import type { NtlmClaim } from '../protocol/ntlm/ntlm.ts';
 import { publickeySignedData, verifySignature } from '../protocol/ssh/ssh.ts';
+import { provenToken, type UsedToken, useToken } from './connection-tokens.ts';
 import type { IdentityErrorCode } from './errors.ts';
 import {
   forgetAttempts,
@@ -78,14 +80,17 @@ class ProvenIdentity {
   readonly at: number;
   /** The password has to be changed before anything else. Nothing to those who came without one. */
   readonly mustChange: boolean;
+  /** The connection token that was used: it leads to one place. */
+  readonly token: UsedToken | undefined;
 
-  constructor(user: User, factors: readonly FactorKind[], address: string, at: number) {
+  constructor(user: User, factors: readonly FactorKind[], address: string, at: number, token?: UsedToken) {
     this.user = user.id;
     this.name = user.name;
     this.roles = user.roles;
     this.factors = factors;
     this.address = address;
     this.at = at;
+    this.token = token;
     this.mustChange = user.mustChange && factors.includes('password');
   }
 
@@ -122,6 +127,8 @@ class OpenLogin {
   first: 'password' | 'publickey' | undefined;
   attempts = 0;
   over = false;
+  /** The token whose proof the client gave: no other one is taken afterwards. */
+  proven: ConnectionTokenId | undefined;
   /** Factors of one login are judged one after another. */
   turn: Promise<unknown> = Promise.resolve();
 
@@ -134,6 +141,7 @@ class OpenLogin {
 
   get next(): readonly FactorKind[] {
     if (this.over) return [];
+    if (this.proven !== undefined) return ['token'];
     return this.first === undefined ? (firstFactors[this.protocol] ?? anyFirst) : ['totp'];
   }
 }
@@ -160,10 +168,45 @@ export function submitFactor(login: Login, factor: Factor): Promise<Verdict> {
   return verdict;
 }
 
+/**
+ * Judges the proof of NTLM of a client that was given a connection token. Its session base key if one of the user's tokens
+ * made it; the login goes on with the token itself. A wrong one counts like a wrong password.
+ */
+export function submitNtlm(login: Login, claim: NtlmClaim): Promise<Secret | undefined> {
+  const key = login.turn.then(() => judgeNtlm(login, claim));
+  login.turn = key.catch(() => {});
+  return key;
+}
+
+async function judgeNtlm(login: Login, claim: NtlmClaim): Promise<Secret | undefined> {
+  const { db, sealer, clock, lockout } = login.context;
+  const now = clock.now();
+  const user = login.over ? undefined : await userNamed(db, login.name);
+  const bar = user === undefined ? 'unknown' : barOf(user, login.address, now);
+  const letIn = bar === undefined ? user : undefined;
+  const late = ++login.attempts > mostAttempts || !login.next.includes('token');
+  const reservation = await reserveAttempt(db, letIn?.id, now, lockout ?? usualLockout);
+  const judged = reservation === undefined || late ? undefined : letIn?.id;
+  const found = await provenToken(db, sealer, judged, login.address, claim, now);
+  if (found === undefined || user === undefined || reservation === undefined) {
+    const code = late ? 'identity.too-many-attempts' : bar === undefined ? 'identity.token-wrong' : barCode[bar];
+    if (late) login.over = true;
+    await refused(login, user, { kind: 'token' }, { right: false, code, reservation });
+    return undefined;
+  }
+  await returnAttempt(db, user.id, reservation);
+  login.proven = found.id;
+  const actor: Actor = { kind: 'system', part: 'identity' };
+  const details = { user: user.name, client: `${login.protocol} from ${login.address}` };
+  await record(db, actor, { type: 'identity.token.proven', about: { user: user.id }, details });
+  return found.sessionBaseKey;
+}
+
 interface Judgement {
   readonly right: boolean;
   readonly code: IdentityErrorCode;
   readonly reservation?: Reservation | undefined;
+  readonly token?: UsedToken;
 }
 
 async function judge(login: Login, factor: Factor): Promise<Verdict> {
@@ -188,7 +231,7 @@ async function judge(login: Login, factor: Factor): Promise<Verdict> {
   }
   await forgetAttempts(db, user.id);
   const factors: FactorKind[] = factor.kind === 'totp' ? [login.first ?? 'password', 'totp'] : [factor.kind];
-  const identity = new ProvenIdentity(user, factors, login.address, now);
+  const identity = new ProvenIdentity(user, factors, login.address, now, judgement.token);
   await record(db, actorOf(identity), {
     type: 'identity.login.succeeded',
     about: { user: user.id },
@@ -243,6 +286,10 @@ async function judgeFactor(
     }
     case 'token': {
       const reservation = await reserveAttempt(db, user?.id, now, lockout ?? usualLockout);
+      const judged = reservation === undefined ? undefined : user;
+      const token = await useToken(db, judged, login.address, factor.token, login.proven, now);
+      if (token !== undefined && reservation !== undefined)
+        return { right: true, code: 'identity.token-wrong', reservation, token };
       if (reservation === undefined) return wrong('identity.user-locked');
       return { ...wrong('identity.token-wrong'), reservation };
     }
@@ -259,7 +306,12 @@ const barCode: Readonly<Record<Bar | 'unknown', IdentityErrorCode>> = {
   locked: 'identity.user-locked',
 };
 
-async function refused(login: Login, user: User | undefined, factor: Factor, judgement: Judgement): Promise<Verdict> {
+async function refused(
+  login: Login,
+  user: User | undefined,
+  factor: Pick<Factor, 'kind'>,
+  judgement: Judgement,
+): Promise<Verdict> {
   const { db } = login.context;
   const actor: Actor = { kind: 'system', part: 'identity' };
   const about = { user: user?.id };

@@ -10,11 +10,11 @@ import type { GrantDeclaration, Period } from '../access/access.ts';
 import { wordsOf } from '../base/errors.ts';
 import type { TargetDeclaration, TargetGroupDeclaration } from '../estate/estate.ts';
 import { isUserName, roles, type UserDeclaration, type UserGroupDeclaration } from '../identity/identity.ts';
-import { parseKeyLine } from '../protocol/ssh/ssh.ts';
 import type { ManagementDeclaration, Schedule } from '../rotation/rotation.ts';
 import type { AccountDeclaration, PolicyDeclaration } from '../vault/vault.ts';
 import { KeeperError } from './errors.ts';
 import { ManagementShape, scheduleOf, ScheduleShape } from './estate-schedules.ts';
+import { targetOf, TargetShape } from './estate-targets.ts';
 
 export interface Estate {
   readonly policies: readonly PolicyDeclaration[];
@@ -32,8 +32,6 @@ const mostCharacters = 1024 * 1024;
 
 const Name = Type.String({ minLength: 1, maxLength: 255 });
 // As the database wants them, so that a wrong one is refused by its line.
-const TargetName = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$' });
-const ServiceName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$' });
 const GroupName = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' });
 const Words = Type.String({ maxLength: 1024 });
 const List = <T extends TSchema>(item: T) => Type.Array(item, { maxItems: 100_000 });
@@ -42,30 +40,6 @@ const strict = { additionalProperties: false } as const;
 const When = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2})?(Z|[+-]\\d{2}:\\d{2}))?$' });
 const OneOf = <const V extends readonly string[]>(values: V) => Type.Unsafe<V[number]>(Type.Enum([...values]));
 const weekdayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
-
-/** Every protocol with its usual port. */
-const usualPorts = { ssh: 22, rdp: 3389, telnet: 23, postgres: 5432, mysql: 3306, ldap: 389, ldaps: 636 } as const;
-const protocols = Object.keys(usualPorts) as (keyof typeof usualPorts)[];
-
-const Service = Type.Object(
-  {
-    name: Optional(ServiceName),
-    protocol: Optional(OneOf(protocols)),
-    port: Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
-    hostKeyPolicy: Optional(OneOf(['strict', 'first-use'])),
-    hostKeys: Optional(List(Words)),
-    tls: Optional(
-      Type.Union([
-        Type.Literal('off'),
-        Type.Object({ serverName: Optional(Name), ca: Optional(Type.String({ maxLength: 65_536 })) }, strict),
-      ]),
-    ),
-    database: Optional(Name),
-    realm: Optional(Name),
-    kerberosPort: Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
-  },
-  strict,
-);
 
 const Frame = Type.Object(
   {
@@ -142,21 +116,7 @@ const File = Type.Object(
         ),
       ),
     ),
-    targets: Optional(
-      List(
-        Type.Object(
-          {
-            name: TargetName,
-            platform: Optional(OneOf(['linux', 'unix', 'windows', 'network', 'database', 'other'])),
-            address: Name,
-            description: Optional(Words),
-            disabled: Optional(Type.Boolean()),
-            services: Optional(List(Service)),
-          },
-          strict,
-        ),
-      ),
-    ),
+    targets: Optional(List(TargetShape)),
     targetGroups: Optional(
       List(Type.Object({ name: GroupName, description: Optional(Words), targets: List(Name) }, strict)),
     ),
@@ -195,6 +155,19 @@ const File = Type.Object(
             expires: Optional(When),
             overtimable: Optional(Type.Boolean()),
             recordContent: Optional(Type.Boolean()),
+            rdp: Optional(
+              Type.Object(
+                {
+                  depth: Optional(Type.Unsafe<16 | 24 | 32>(Type.Enum([16, 24, 32]))),
+                  maxWidth: Optional(Type.Integer({ minimum: 200, maximum: 8192 })),
+                  maxHeight: Optional(Type.Integer({ minimum: 200, maximum: 8192 })),
+                  idleMinutes: Optional(Type.Integer({ minimum: 1, maximum: 1440 })),
+                  application: Optional(Type.String({ minLength: 1, maxLength: 255 })),
+                  keys: Optional(OneOf(['all', 'masked', 'none'])),
+                },
+                strict,
+              ),
+            ),
             disabled: Optional(Type.Boolean()),
           },
           strict,
@@ -266,31 +239,6 @@ function userOf(
     groups: user.groups ?? [],
     ...(keys === undefined ? {} : { publicKeys: keys }),
     ...(expires === undefined ? {} : { expiresAt: dateOf(expires, (words) => fail('expires', words)) }),
-  };
-}
-
-function targetOf(target: Item<'targets'>, fail: (words: string) => Error): TargetDeclaration {
-  return {
-    ...target,
-    platform: target.platform ?? 'linux',
-    services: (target.services ?? [{}]).map(({ hostKeys, hostKeyPolicy, ...service }) => {
-      const protocol = service.protocol ?? 'ssh';
-      const { tls, database, realm, kerberosPort } = service;
-      return {
-        ...(hostKeyPolicy === undefined ? {} : { hostKeyPolicy }),
-        // Only what was said: an empty place and none are the same.
-        settings: JSON.parse(JSON.stringify({ tls, database, realm, kerberosPort })) as Record<string, unknown>,
-        protocol,
-        name: service.name ?? protocol,
-        port: service.port ?? usualPorts[protocol],
-        hostKeys: (hostKeys ?? []).map((line) => {
-          // A line of ssh-keyscan begins with the host's name, which stands where options would.
-          const parsed = parseKeyLine(line);
-          if ('refused' in parsed) throw fail(`a host key: ${parsed.reason}`);
-          return parsed.blob;
-        }),
-      };
-    }),
   };
 }
 

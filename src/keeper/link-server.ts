@@ -9,7 +9,15 @@ import { record } from '../audit/audit.ts';
 import { isRefusal, type Refusal, refuse, wordsOf } from '../base/errors.ts';
 import type { GateId } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
-import { type Factor, type Identity, beginLogin, knowsKey, type Login, submitFactor } from '../identity/identity.ts';
+import {
+  type Factor,
+  type Identity,
+  beginLogin,
+  knowsKey,
+  type Login,
+  submitFactor,
+  submitNtlm,
+} from '../identity/identity.ts';
 import { type Answers, answerer, type GateQuestions, Line, questions } from '../link/link.ts';
 import { hostKeysOf } from '../estate/estate.ts';
 import type { Signer } from '../protocol/ssh/types.ts';
@@ -133,9 +141,11 @@ function answersFor(
     'login.knowsKey': async ({ login, publicKey }) => ({
       known: await knowsKey(holdings.logins.get(login, 'login').login, publicKey),
     }),
-    'login.ntlm': async ({ login }) => {
-      holdings.logins.get(login, 'login');
-      return refuse('keeper.not-allowed', 'no connection token made this proof');
+    'login.ntlm': async ({ login, ...claim }) => {
+      const key = await submitNtlm(holdings.logins.get(login, 'login').login, claim);
+      if (key === undefined) return refuse('keeper.not-allowed', 'no connection token made this proof');
+      using sessionBaseKey = key;
+      return { sessionBaseKey: sessionBaseKey.reveal().slice() };
     },
     'login.factor': async ({ login, factor }) => {
       const held = holdings.logins.get(login, 'login');
@@ -151,7 +161,7 @@ function answersFor(
       if (identity === undefined) return refuse('keeper.not-allowed', 'the login is not finished');
       holdings.logins.drop(login);
       const selector = {
-        target: target ?? '',
+        ...(target === undefined ? {} : { target }),
         protocol: asked.protocol === 'rdp' ? ('rdp' as const) : ('ssh' as const),
         ...(account === undefined ? {} : { account }),
         ...(service === undefined ? {} : { service }),
@@ -191,10 +201,9 @@ function answersFor(
     'hostkey.check': async ({ session, publicKey }) => ({
       verdict: await live.of(asking(), session).hostKey(publicKey),
     }),
-    'certificate.check': async ({ session }) => {
-      live.of(asking(), session);
-      return { verdict: 'unknown' };
-    },
+    'certificate.check': async ({ session, chain }) => ({
+      verdict: await live.of(asking(), session).certificate(chain),
+    }),
     'session.live': async ({ session, front, back }) => {
       await live.of(asking(), session).live(front, back);
       return null;
@@ -246,8 +255,17 @@ function domainOf({ service }: Authorization): string {
   return typeof domain === 'string' ? domain : '';
 }
 
-function rdpTerms({ service }: Authorization): NonNullable<AuthorizeAnswer['rdp']> {
-  return { security: service.settings['security'] === 'tls' ? 'tls' : 'nla', depth: 24, keys: 'masked' };
+function rdpTerms({ service, rdp }: Authorization): NonNullable<AuthorizeAnswer['rdp']> {
+  const { depth, keys, maxWidth, maxHeight, idleMinutes, application } = rdp;
+  return {
+    security: service.settings['security'] === 'tls' ? 'tls' : 'nla',
+    depth,
+    keys,
+    ...(maxWidth === undefined ? {} : { maxWidth }),
+    ...(maxHeight === undefined ? {} : { maxHeight }),
+    ...(idleMinutes === undefined ? {} : { idleMinutes }),
+    ...(application === undefined ? {} : { application }),
+  };
 }
 
 function gateActor(id: GateId): { kind: 'gate'; id: GateId } {

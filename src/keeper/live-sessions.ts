@@ -19,7 +19,7 @@ import { isRefusal, type Refusal, refuse, wordsOf } from '../base/errors.ts';
 import { type GateId, parseId, type RecordingId, type SessionId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
 import { inTransaction, type Tx } from '../db/db.ts';
-import { meetHostKey, recordMismatch } from '../estate/estate.ts';
+import { meetCertificate, meetHostKey, recordMismatch } from '../estate/estate.ts';
 import type { Answers, GateQuestions } from '../link/link.ts';
 import { recordBlock, sealRecording, startRecording } from '../recording/recording.ts';
 import { type Hold, holdAfterChange, holdsOf, releaseHoldsOf, resumeHold } from '../vault/vault.ts';
@@ -48,6 +48,7 @@ export interface LiveSession {
   /** Waits while the credential is being changed. */
   hold(signal: AbortSignal): Promise<Given<'hold.open'>>;
   hostKey(publicKey: Uint8Array): Promise<'trusted' | 'unknown' | 'changed'>;
+  certificate(chain: readonly Uint8Array[]): Promise<'trusted' | 'unknown' | 'changed'>;
   live(front: Record<string, string>, back: Record<string, string>): Promise<void>;
   event(event: Event): Promise<void>;
 }
@@ -185,7 +186,7 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
           id: recording,
           session: opened.id,
           gate,
-          protocol: 'ssh',
+          protocol: opened.protocol,
           user: opened.user,
           account: `${opened.account}@${opened.target}`,
           target: opened.target,
@@ -220,6 +221,12 @@ export function openLiveSessions(rooms: Rooms): LiveSessions {
         hostKey: async (publicKey) => {
           if (row.serviceId === undefined) return 'unknown';
           const check = await meetHostKey(db, row.serviceId, publicKey, actorOf(row));
+          if (check.verdict !== 'trusted') await recordMismatch(db, row.serviceId, check, actorOf(row));
+          return check.verdict;
+        },
+        certificate: async (chain) => {
+          if (row.serviceId === undefined) return 'unknown';
+          const check = await meetCertificate(db, row.serviceId, chain, clock.now(), actorOf(row));
           if (check.verdict !== 'trusted') await recordMismatch(db, row.serviceId, check, actorOf(row));
           return check.verdict;
         },

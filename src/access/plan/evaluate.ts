@@ -4,6 +4,7 @@
  */
 import type { AccountId, GrantId, GroupId, Id, TargetId } from '../../base/ids.ts';
 import type { OffsetAt } from '../../base/zones.ts';
+import { type RdpConditions, type RdpTerms, termsOf } from './rdp-terms.ts';
 import { wordsFor } from './subprotocols.ts';
 import { frameEnd, inTimeFrame, type TimeFrame } from './time-frame.ts';
 
@@ -27,6 +28,8 @@ export interface Grant {
   readonly overtimable: boolean;
   /** Contents of files and streams are recorded too. */
   readonly recordContent: boolean;
+  /** Of desktops. */
+  readonly rdp: RdpConditions;
 }
 
 /** Who wants to use what. */
@@ -49,6 +52,8 @@ export type Decision =
       /** The latest instant up to which each of the subprotocols is granted; undefined: no end in sight. */
       readonly until: number | undefined;
       readonly recordContent: boolean;
+      /** What a desktop is like; of ssh it means nothing. */
+      readonly rdp: RdpTerms;
       readonly grants: readonly GrantId[];
     }
   | { readonly allowed: false };
@@ -95,6 +100,7 @@ export function evaluate(grants: readonly Grant[], wish: Wish, now: number, zone
     subprotocols: wordsFor(wish.protocol, [...ends.keys()]),
     until: until === Infinity ? undefined : until,
     recordContent: allowing.some((grant) => grant.recordContent),
+    rdp: termsOf(allowing.map((grant) => grant.rdp)),
     grants: allowing.map((grant) => grant.id),
   };
 }

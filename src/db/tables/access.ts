@@ -1,4 +1,4 @@
-/** Tables of the access room, as kysely sees them. Migrations: `db/migrations/050_access.ts`. */
+/** Tables of the access room, as kysely sees them. Migrations: `db/migrations/050_access.ts`, `051_rdp.ts`. */
 import type { ColumnType, Generated } from 'kysely';
 import type { AccountId, GrantId, GroupId, Id, RecordingId, SessionId, TargetId, UserId } from '../../base/ids.ts';
 
@@ -10,6 +10,8 @@ export interface AccessGrantTable {
   subprotocols: string[];
   /** A list of time frames; written as JSON text. */
   frames: ColumnType<unknown, string, string>;
+  /** Conditions of a desktop; written as JSON text. */
+  rdp: ColumnType<Record<string, unknown>, string | undefined, string>;
   valid_from: Date | null;
   expires_at: Date | null;
   overtimable: Generated<boolean>;
@@ -64,6 +66,7 @@ export interface SessionTable {
   recording_id: RecordingId | null;
   until: Date | null;
   kill_reason: string | null;
+  connection_token_id: Id<'connection-token'> | null;
 }
 
 export type AccessTables = {

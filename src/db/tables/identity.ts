@@ -1,6 +1,6 @@
-/** Tables of the identity room, as kysely sees them. Migrations: `db/migrations/030_identity.ts`. */
+/** Tables of the identity room, as kysely sees them. Migrations: `db/migrations/030_identity.ts`, `051_rdp.ts`. */
 import type { ColumnType, Generated } from 'kysely';
-import type { GroupId, Id, UserId } from '../../base/ids.ts';
+import type { AccountId, GroupId, Id, TargetId, UserId } from '../../base/ids.ts';
 
 export interface UsersTable {
   id: UserId;
@@ -67,6 +67,24 @@ export interface UserEnrolmentTable {
   used_at: Date | null;
 }
 
+export interface ConnectionTokenTable {
+  id: Id<'connection-token'>;
+  user_id: UserId;
+  target_id: TargetId;
+  account_id: AccountId;
+  service_id: Id<'service'>;
+  /** SHA-256 of the token's letters. */
+  lookup: Uint8Array;
+  /** Sealed. */
+  nt_hash: Uint8Array;
+  /** The only address that it may be used from; null: any. */
+  source: string | null;
+  created_at: Date;
+  expires_at: Date;
+  consumed_at: Date | null;
+  consumed_from: string | null;
+}
+
 export type IdentityTables = {
   users: UsersTable;
   user_role: UserRoleTable;
@@ -75,4 +93,5 @@ export type IdentityTables = {
   user_key: UserKeyTable;
   user_totp: UserTotpTable;
   user_enrolment: UserEnrolmentTable;
+  connection_token: ConnectionTokenTable;
 };

@@ -22,6 +22,13 @@ export interface VaultKeyTable {
   created_at: Generated<Date>;
 }
 
+export interface GateCertificateTable {
+  name: 'authority' | 'rdp' | 'rdp-file';
+  /** DER. */
+  certificate: Uint8Array;
+  made_at: Date;
+}
+
 export interface RecordingKeyTable {
   recording_id: RecordingId;
   sealed: Uint8Array;
@@ -103,6 +110,7 @@ export type VaultTables = {
   vault_root: VaultRootTable;
   vault_kek: VaultKekTable;
   vault_key: VaultKeyTable;
+  gate_certificate: GateCertificateTable;
   recording_key: RecordingKeyTable;
   policy: PolicyTable;
   policy_version: PolicyVersionTable;

@@ -86,6 +86,7 @@ function grantOf(small: Small, at: number): Grant {
     expiresAt: small.to === undefined ? undefined : midnight + small.to * hour,
     overtimable: small.overtimable,
     recordContent: small.content,
+    rdp: {},
   };
 }
 
