@@ -9,7 +9,7 @@ const src = join(root, 'src');
 /** Doors besides the file with the room's own name. */
 const doors: Readonly<Record<string, readonly string[]>> = {
   recording: ['recorder.ts', 'format/format.ts'],
-  protocol: ['ssh/ssh.ts', 'ssh/types.ts'],
+  protocol: ['ssh/ssh.ts', 'ssh/types.ts', 'rdp/bitmap/bitmap.ts'],
   db: ['tables.ts', 'embedded.ts', 'jobs.ts'],
 };
 const pure = /(^|\/)(wire|format|plan|bitmap)\//;

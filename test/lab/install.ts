@@ -41,6 +41,8 @@ const shows = {
   frr: '/usr/lib/frr/ripd',
   faketime: 'faketime',
   openssl: 'openssl',
+  ffmpeg: 'ffmpeg',
+  'libfreerdp2-2': '/usr/lib/x86_64-linux-gnu/libfreerdp2.so.2',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
   'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
 } as const;
@@ -85,6 +87,8 @@ export const testPackages: readonly Package[] = [
   'python3-netmiko',
   'faketime',
   'openssl',
+  'ffmpeg',
+  'libfreerdp2-2',
 ];
 
 export type Packages =
