@@ -9,7 +9,14 @@ const src = join(root, 'src');
 /** Doors besides the file with the room's own name. */
 const doors: Readonly<Record<string, readonly string[]>> = {
   recording: ['recorder.ts', 'format/format.ts'],
-  protocol: ['ssh/ssh.ts', 'ssh/types.ts', 'ntlm/ntlm.ts', 'rdp/rdp.ts', 'rdp/channels/channels.ts'],
+  protocol: [
+    'ssh/ssh.ts',
+    'ssh/types.ts',
+    'ntlm/ntlm.ts',
+    'rdp/rdp.ts',
+    'rdp/bitmap/bitmap.ts',
+    'rdp/channels/channels.ts',
+  ],
   db: ['tables.ts', 'embedded.ts', 'jobs.ts'],
 };
 const pure = /(^|\/)(wire|format|plan|bitmap)\//;

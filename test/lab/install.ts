@@ -60,6 +60,7 @@ const shows = {
   rdesktop: 'rdesktop',
   ffmpeg: 'ffmpeg',
   chromium: 'chromium',
+  'libfreerdp2-2': '/usr/lib/x86_64-linux-gnu/libfreerdp2.so.2',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
   'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
 } as const;
@@ -133,6 +134,8 @@ export const testPackages: readonly Package[] = [
   'python3-netmiko',
   'faketime',
   'openssl',
+  'ffmpeg',
+  'libfreerdp2-2',
 ];
 
 export type Packages =

@@ -7,7 +7,7 @@ export const rdpErrors = defineErrors({
   },
   'rdp.closed': { meaning: 'the peer closed the connection', remedy: 'look at the log of the other side' },
   'rdp.tls': {
-    meaning: 'TLS could not be agreed on',
+    meaning: 'no TLS could be agreed on',
     remedy: 'both sides need TLS 1.2 or newer; look at the log of the other side',
   },
   'rdp.negotiation': {

@@ -1,7 +1,5 @@
 /** The door of RDP: a server's side, a client's side, and the messages between, for whoever relays and records them. */
 export { type Accepted, acceptClient, type Judge, sound, type StaticChannel } from './acceptor.ts';
-export { openBulk } from './bitmap/bulk.ts';
-export { openFastPath, slowPathUpdate, type Update, updateCode } from './bitmap/update.ts';
 export { type Joined, joinTarget, type Reached, reachTarget, sendClientInfo } from './connector.ts';
 export { RdpError } from './errors.ts';
 export { RdpStream } from './stream.ts';

@@ -3,18 +3,8 @@
  * opened for the recording and pass closed. If one had to be kept back, the client's history lacks it, and everything
  * after it passes opened until the target begins a new history.
  */
-import {
-  type DesktopSize,
-  encodeOutput,
-  openBulk,
-  openFastPath,
-  shareData,
-  type ShareData,
-  slowPathUpdate,
-  sound,
-  type Update,
-  updateCode,
-} from '../../protocol/rdp/rdp.ts';
+import { openBulk, openFastPath, slowPathUpdate, type Update, updateCode } from '../../protocol/rdp/bitmap/bitmap.ts';
+import { type DesktopSize, encodeOutput, shareData, type ShareData, sound } from '../../protocol/rdp/rdp.ts';
 import { ProxyError } from '../errors.ts';
 
 /** Whoever keeps what is shown. */

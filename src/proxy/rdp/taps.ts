@@ -3,7 +3,8 @@
  * typed; in the audit trail what crossed beside the picture. Contents of the clipboard are in the recording only.
  */
 import { wordsOf } from '../../base/errors.ts';
-import { type InputEvent, updateCode } from '../../protocol/rdp/rdp.ts';
+import { updateCode } from '../../protocol/rdp/bitmap/bitmap.ts';
+import type { InputEvent } from '../../protocol/rdp/rdp.ts';
 import { sessionChannel } from '../../recording/format/format.ts';
 import type { Recorder } from '../../recording/recorder.ts';
 import type { Keeper } from '../../link/link.ts';

@@ -59,7 +59,7 @@ export async function startShadow(options: ShadowOptions, signal?: AbortSignal):
   await writeFile(join(screen.folder, '.twmrc'), windowManager);
   const desktop = undo.use(await startTethered(['bash', '-c', script], '', [], screen.env));
   await desktop.said(/^painted$/m, signal);
- 
+
   const address = '127.0.0.1';
   const port = await freePort();
   await mkdir(join(screen.folder, '.config'));

@@ -1,0 +1,8 @@
+/**
+ * The door of RDP's pictures: out of a server's output into updates (`openBulk`, `openFastPath`, `slowPathUpdate`), and
+ * updates onto a screen (`openScreen`). Pure, so that a gate, a worker and a browser can use the same.
+ */
+export { type Bulk, openBulk } from './bulk.ts';
+export { maxUpdateBytes } from './limits.ts';
+export { type Dirty, openScreen, type Screen } from './screen.ts';
+export { type FastPath, openFastPath, slowPathUpdate, type Update, updateCode } from './update.ts';
