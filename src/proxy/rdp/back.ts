@@ -20,7 +20,6 @@ import {
   sendClientInfo,
 } from '../../protocol/rdp/rdp.ts';
 import { connectTo } from '../connect.ts';
-import type { OpenedCredential } from '../credential.ts';
 import { ProxyError } from '../errors.ts';
 import type { Session } from '../open-session.ts';
 import type { Place } from '../place.ts';

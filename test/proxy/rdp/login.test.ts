@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { Secret } from '../../../src/base/secret.ts';
+import { beginLogin, submitPassword, wishOf } from '../../../src/proxy/rdp/login.ts';
+import { stage } from '../stage.ts';
+
+test('a name is read in each of the ways that RDP clients can type', () => {
+  const whole = { user: 'alice', account: 'root', target: 'web-01' };
+  expect(wishOf('alice@root@web-01', '')).toEqual(whole);
+  expect(wishOf('alice%root%web-01', '')).toEqual(whole);
+  expect(wishOf('alice+root+web-01', '')).toEqual(whole);
+  expect(wishOf('alice%web-01', '')).toEqual({ user: 'alice', target: 'web-01' });
+  expect(wishOf('Alice', 'Web-01')).toEqual({ user: 'alice', target: 'web-01' });
+  expect(wishOf('alice', '')).toEqual({ user: 'alice' });
+  expect(wishOf('alice@root@web-01', 'ELSEWHERE')).toEqual(whole);
+});
+
+test('an escaped sign is no separator, so that a user may be an e-mail address', () => {
+  expect(wishOf('ann%40corp.example%web-01', '')).toEqual({ user: 'ann@corp.example', target: 'web-01' });
+});
+
+test('a name that spells nothing is asked about as the empty one, which nobody can have', () => {
+  for (const name of ['', '@', 'a@b\u0007', `${'x'.repeat(800)}`]) expect(wishOf(name, '')).toEqual({ user: '' });
+});
+
+async function factorsOf(password: string, verdicts: readonly string[]): Promise<unknown[]> {
+  let asked = 0;
+  const seen: unknown[] = [];
+  using it = stage({
+    'login.begin': () => ({ login: 'l1', next: ['password'] }),
+    'login.factor': ({ factor }: { factor: { kind: string; secret?: Uint8Array; code?: Uint8Array } }) => {
+      seen.push([factor.kind, Buffer.from(factor.secret ?? factor.code ?? []).toString()]);
+      return { verdict: verdicts[asked++] ?? 'refused', next: [] };
+    },
+  });
+  const signal = new AbortController().signal;
+  const login = await beginLogin(
+    it.place.keeper,
+    { address: '192.0.2.1', port: 1 },
+    { user: 'alice', domain: '' },
+    signal,
+  );
+  using secret = Secret.fromText(password);
+  seen.push(await submitPassword(it.place.keeper, login, secret, signal));
+  return seen;
+}
+
+test('what looks like a connection token is given as one', async () => {
+  expect(await factorsOf('abcd-efgh-ijkm-npqr-stuv-wxyz-2345', ['accepted'])).toEqual([
+    ['token', 'abcd-efgh-ijkm-npqr-stuv-wxyz-2345'],
+    true,
+  ]);
+});
+
+test('a password is a password, and a code behind a comma its second factor', async () => {
+  expect(await factorsOf('correct horse', ['accepted'])).toEqual([['password', 'correct horse'], true]);
+  expect(await factorsOf('correct horse,123456', ['partial', 'accepted'])).toEqual([
+    ['password', 'correct horse'],
+    ['totp', '123456'],
+    true,
+  ]);
+});
+
+test('a password that needs a code and comes without one lets nobody in', async () => {
+  expect(await factorsOf('correct horse', ['partial'])).toEqual([['password', 'correct horse'], false]);
+  expect(await factorsOf('wrong,123456', ['refused'])).toEqual([['password', 'wrong'], false]);
+});
+
+test('a password that ends like a code but has no comma is taken whole', async () => {
+  expect(await factorsOf('secret123456', ['accepted'])).toEqual([['password', 'secret123456'], true]);
+});
