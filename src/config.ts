@@ -45,6 +45,23 @@ const Settings = Type.Object(
       { address: Type.String({ minLength: 1 }), port: Type.Integer({ minimum: 0, maximum: 65535 }) },
       { additionalProperties: false },
     ),
+    /** Where clients of RDP come in; `off` in place of it: nowhere. */
+    rdp: Type.Optional(
+      Type.Object(
+        {
+          address: Type.String({ minLength: 1 }),
+          port: Type.Integer({ minimum: 0, maximum: 65535 }),
+          /** How people write the gate: for its certificate, and for `.rdp` files the first one. */
+          names: Type.Array(Type.String({ pattern: '^[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9:])?$' }), {
+            maxItems: 32,
+          }),
+          /** Files in PEM to show in place of a certificate of our own. */
+          certificate: Type.Optional(Type.String({ minLength: 1 })),
+          key: Type.Optional(Type.String({ minLength: 1 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     /** Where the databases of other nodes reach ours, over TLS; `host` is how they write it. */
     node: Type.Optional(
       Type.Object(
@@ -109,6 +126,7 @@ export interface Flags {
   readonly data?: string;
   readonly rootKey?: string;
   readonly sshListen?: string;
+  readonly rdpListen?: string;
   readonly nodeListen?: string;
   readonly gates?: string;
   readonly logLevel?: string;
@@ -159,12 +177,16 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
   const node = nodeOf(flags.nodeListen ?? env['SALLYPORT_NODE_LISTEN'], env['SALLYPORT_NODE_HOST'], file['node']);
   if (node === undefined) delete settings['node'];
   else settings['node'] = node;
+  const rdp = rdpOf(flags.rdpListen ?? env['SALLYPORT_RDP_LISTEN'], env['SALLYPORT_RDP_NAMES'], file);
+  if (rdp === undefined) delete settings['rdp'];
+  else settings['rdp'] = rdp;
   const events = eventsOf(file);
   if (events !== undefined) settings['events'] = events;
   const databaseUrl = env['DATABASE_URL'] ?? file['databaseUrl'];
   if (databaseUrl !== undefined) settings['databaseUrl'] = databaseUrl;
   if (Value.Check(Settings, settings)) {
     mustNotBeInClear(settings.events);
+    mustBeBoth(settings.rdp);
     const { discoverZone } = settings.rotation;
     if (!isZone(discoverZone))
       throw new ConfigError('config.invalid', `rotation.discoverZone: there is no time zone ${discoverZone}`);
@@ -201,16 +223,44 @@ function nodeOf(listen: string | undefined, host: string | undefined, file: unkn
   return { host: address, ...at };
 }
 
-/** Undefined where nobody is to send events. Paths are taken from where the command was started. */
+/** Undefined where nobody is to come in. Its usual port leaves that of this machine's own desktop free. */
+function rdpOf(
+  listen: string | undefined,
+  names: string | undefined,
+  file: Record<string, unknown>,
+): object | undefined {
+  if (listen === 'off' || (listen === undefined && file['rdp'] === 'off')) return undefined;
+  const given = file['rdp'] === 'off' ? {} : section(file, 'rdp');
+  const listed = names?.split(',').map((name) => name.trim());
+  return withPaths({
+    address: '127.0.0.1',
+    port: 13389,
+    names: [],
+    ...given,
+    ...(listed === undefined ? {} : { names: listed }),
+    ...(listen === undefined ? {} : parseListen(listen)),
+  });
+}
+
+/** Undefined where nobody is to send events. */
 function eventsOf(file: Record<string, unknown>): object | undefined {
   if (file['events'] === undefined) return undefined;
-  const at = { address: '127.0.0.1', ...section(file, 'events') };
+  return withPaths({ address: '127.0.0.1', ...section(file, 'events') });
+}
+
+/** Paths are taken from where the command was started. */
+function withPaths(at: object): object {
   const paths = Object.entries(at).map(([name, value]) =>
     (name === 'certificate' || name === 'key') && typeof value === 'string' && value !== ''
       ? [name, resolve(value)]
       : [name, value],
   );
   return Object.fromEntries(paths) as object;
+}
+
+function mustBeBoth(rdp: Config['rdp']): void {
+  if ((rdp?.certificate === undefined) !== (rdp?.key === undefined))
+    throw new ConfigError('config.invalid', `rdp.${rdp?.key === undefined ? 'key' : 'certificate'} is missing`);
 }
 
 /** Names are no loopback addresses, whatever they mean today. */

@@ -52,6 +52,7 @@ function announce(config: Config, running: Running): void {
   const at = running.ssh[0];
   say(`Sallyport ${version} is up.`);
   say(`  ssh        ${running.ssh.map((one) => `${one.address}:${one.port}`).join(', ')}`);
+  for (const { address, port } of running.rdp) say(`  rdp        ${address}:${port}`);
   const scheme = config.events?.certificate === undefined ? 'http' : 'https';
   for (const { address, port } of running.events)
     say(`  events     ${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}/events/`);

@@ -146,6 +146,8 @@ export interface MayOpen {
   readonly target: Target;
   readonly service: Service & { readonly protocol: SessionProtocol };
   readonly account: Account;
+  readonly subprotocols: readonly string[];
+  readonly rdp: RdpTerms;
 }
 
 /**
@@ -181,7 +183,8 @@ export async function mayOpen(
     const refusal = refuse('access.account-ambiguous', `name one of these accounts: ${names.join(', ')}`);
     return await no({ ...refusal, accounts: names }, names.join(', '));
   }
-  return { user, target: facts.target, service: facts.service, account: only.account };
+  const { subprotocols, rdp } = only.decision;
+  return { user, target: facts.target, service: facts.service, account: only.account, subprotocols, rdp };
 }
 
 /** The same decision for operators, with each reason in words. Opens nothing and is no proof. */
@@ -247,11 +250,10 @@ async function factsOf(db: Db, user: User | undefined, destination: Destination,
     db,
     (user?.groups ?? []).map((group) => group.id),
   );
-  const wanted = accounts.filter(
-    (account) =>
-      (destination.account === undefined || account.name === destination.account) &&
-      (bound === undefined || account.id === bound.account),
+  const possible = accounts.filter(
+    (account) => destination.account === undefined || account.name === destination.account,
   );
+  const wanted = possible.filter((account) => bound === undefined || account.id === bound.account);
   const ofToken = bound === undefined || destination.service !== undefined ? undefined : bound.service;
   const name = destination.service ?? target?.services.find((one) => one.id === ofToken)?.name;
   const service = target === undefined ? undefined : serviceFor(target, destination.protocol, name);
@@ -259,7 +261,9 @@ async function factsOf(db: Db, user: User | undefined, destination: Destination,
     target,
     service,
     wanted,
-    elsewhere: bound !== undefined && (target?.id !== bound.target || service?.id !== bound.service),
+    elsewhere:
+      bound !== undefined &&
+      (target?.id !== bound.target || service?.id !== bound.service || wanted.length < Math.min(1, possible.length)),
     targetGroups,
     grants,
     protocol: destination.protocol,
@@ -282,7 +286,7 @@ function decide(facts: Facts, user: User | undefined, address: string | undefine
   if (facts.elsewhere) return no('the connection token is for another place');
   if (facts.target.disabled) return no('the target is disabled');
   if (facts.service === undefined) return no('no such service');
-  if (facts.wanted.length === 0) return no('no such account, or not that of the connection token');
+  if (facts.wanted.length === 0) return no('no such account');
   const accounts: { account: Account; decision: Allowed }[] = [];
   for (const account of facts.wanted) {
     const decision = evaluate(facts.grants, wishOf(facts, user, account), now, zoneOffset);

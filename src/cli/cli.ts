@@ -11,6 +11,7 @@ import { conflictCommands } from './commands/conflicts.ts';
 import { estateCommands } from './commands/estate.ts';
 import { eventSourceCommands } from './commands/event-sources.ts';
 import { nodeCommands } from './commands/nodes.ts';
+import { rdpCommands } from './commands/rdp.ts';
 import { recordingCommands } from './commands/recordings.ts';
 import { rotationCommands } from './commands/rotation.ts';
 import { scheduleCommands } from './commands/schedules.ts';
@@ -48,6 +49,7 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
     .option('--config <file>', 'settings in YAML')
     .option('--root-key <file>', 'the key that opens the vault, outside the data directory')
     .option('--ssh-listen <address>', 'where ssh clients come in, e.g. 0.0.0.0:2222')
+    .option('--rdp-listen <address>', 'where clients of RDP come in, e.g. 0.0.0.0:3389, or off')
     .option('--node-listen <address>', 'where the databases of other nodes come in, over TLS, e.g. 10.0.0.1:7432')
     .option('--gates <count>', 'gate processes')
     .option('--log-level <level>', 'debug, info, warn, error or silent')
@@ -64,6 +66,7 @@ export async function runCli(argv: readonly string[], entry: Entry): Promise<num
   };
   for (const add of [
     sessionCommands,
+    rdpCommands,
     estateCommands,
     userCommands,
     recordingCommands,

@@ -39,6 +39,7 @@ export const rights = [
   'user.view',
   'credential.store',
   'hostkey.trust',
+  'token.mint',
   'session.view',
   'session.kill',
   'recording.view',
@@ -141,7 +142,7 @@ export const routes = {
     done,
   ),
   'target.list': view('estate.view', nothing, Type.Object({ targets: Type.Array(Target) })),
-  /** Asks the target for its host keys now, and says which of them are trusted. Changes nothing. */
+  /** Asks the target for its host keys (of rdp its certificate) now, and says which of them are trusted. Changes nothing. */
   'target.scan': view(
     'estate.view',
     byName,
@@ -169,6 +170,39 @@ export const routes = {
     'estate.view',
     Type.Object({ user: Text, account: Type.Optional(Text), target: Text }, { additionalProperties: false }),
     Type.Object({ allowed: Type.Boolean(), lines: Type.Array(Text) }),
+  ),
+  /** A connection token for `user`, who may go there now; the answer shows it once. Coming from `from` only, if it is given. */
+  'connection-token.mint': change(
+    'token.mint',
+    Type.Object(
+      {
+        user: Text,
+        account: Type.Optional(Text),
+        target: Text,
+        service: Type.Optional(Text),
+        minutes: Type.Optional(Type.Integer()),
+        from: Type.Optional(Text),
+      },
+      { additionalProperties: false },
+    ),
+    Type.Object({
+      /** What to type as user name. */
+      user: Text,
+      token: Text,
+      expiresAt: Text,
+      account: Text,
+      /** The gate, as clients reach it. */
+      host: Text,
+      port: Type.Integer(),
+      /** A signed `.rdp` file; the token is not in it. */
+      file: Bytes(64 * 1024),
+    }),
+  ),
+  /** The root of the gate's own certificates, for whoever is to trust it. */
+  'authority.show': view(
+    'status.view',
+    nothing,
+    Type.Object({ certificate: Text, fingerprint: Text, validTo: Text, signer: Text }),
   ),
   'session.list': view(
     'session.view',

@@ -20,10 +20,13 @@ export {
 } from './declare.ts';
 export {
   checkHostKey,
+  checkPresented,
   type HostKey,
   type HostKeyCheck,
   hostKeysOf,
   meetHostKey,
+  type Presented,
+  presentedKey,
   recordMismatch,
   removeHostKey,
   trustHostKey,

@@ -56,13 +56,14 @@ export async function hostKeysOf(db: Db | Tx, service: ServiceId): Promise<HostK
 
 /** What `blob`, presented by the service just now, means. Writes nothing. */
 export async function checkHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array): Promise<HostKeyCheck> {
-  return await check(db, service, { blob, fingerprint: fingerprint(blob) });
+  return await checkPresented(db, service, { blob, fingerprint: fingerprint(blob) });
 }
 
 /** Who trusted a key that nobody looked at. */
 const firstUseName = 'first use';
 
-async function check(
+/** What anything that is kept like a host key means. Writes nothing. */
+export async function checkPresented(
   db: Db | Tx,
   service: ServiceId,
   { blob, fingerprint: print }: Pick<Presented, 'blob' | 'fingerprint'>,
@@ -87,7 +88,7 @@ export async function meetHostKey(
   blob: Uint8Array,
   actor: Actor,
 ): Promise<HostKeyCheck> {
-  return await meet(db, service, sshKey(blob), actor, () => ({ vouched: false, firstUse: true }));
+  return await meet(db, service, presentedKey(blob), actor, () => ({ vouched: false, firstUse: true }));
 }
 
 /** The same for anything that is kept like a host key. `means` says whether an authority vouches, and whether first use may. */
@@ -102,7 +103,7 @@ export function meet(
     const row = await lockService(tx, service);
     const { vouched, firstUse } = means(row);
     // Nor what was learnt so before the service was told to be stricter.
-    const found = await check(tx, service, presented, firstUse);
+    const found = await checkPresented(tx, service, presented, firstUse);
     if (found.verdict === 'trusted') return found;
     if (vouched) return { verdict: 'trusted', fingerprint: presented.fingerprint };
     const before = await tx.selectFrom('host_key').select('blob').where('service_id', '=', service).execute();
@@ -117,20 +118,21 @@ export function meet(
 
 /** Trusts a key for a service. Throws `estate.hostkey-malformed`. Returns whether it was not trusted before. */
 export async function trustHostKey(db: Db | Tx, service: ServiceId, blob: Uint8Array, actor: Actor): Promise<boolean> {
-  return await trustPresented(db, service, sshKey(blob), actor);
+  return await trustPresented(db, service, presentedKey(blob), actor);
 }
 
 /** The same for anything that is kept like a host key. */
 export function trustPresented(db: Db | Tx, service: ServiceId, key: Presented, actor: Actor): Promise<boolean> {
   return inTransaction(db, async (tx) => {
     const row = await lockService(tx, service);
-    if ((await check(tx, service, key)).verdict === 'trusted') return false;
+    if ((await checkPresented(tx, service, key)).verdict === 'trusted') return false;
     await trust(tx, row, key, nameOf(actor), 'operator', actor);
     return true;
   });
 }
 
-function sshKey(blob: Uint8Array): Presented {
+/** A public key of ssh. Throws `estate.hostkey-malformed`. */
+export function presentedKey(blob: Uint8Array): Presented {
   const key = parsePublicKey(blob);
   if ('refused' in key) throw new EstateError('estate.hostkey-malformed', key.reason);
   return { type: key.type, blob, fingerprint: fingerprint(blob) };

@@ -8,7 +8,7 @@ export const gateErrors = defineErrors({
   'gate.cannot-listen': {
     meaning: 'the address for clients cannot be listened on',
     remedy:
-      'see whether another program has the port, or choose another one: --ssh-listen for ssh, `events.port` in the configuration for events',
+      'see whether another program has the port, or choose another one: --ssh-listen for ssh, --rdp-listen for rdp (or off), `events.port` in the configuration for events',
   },
 });
 

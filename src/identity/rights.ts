@@ -1,6 +1,6 @@
 /**
  * Roles and what they allow, as data. No role allows to see a secret: administration never implies reveal. A role says
- * nothing of targets either; where a person may go is for grants.
+ * nothing of targets either; where a person may go is for grants. `token.mint` lets people make tokens for themselves.
  */
 
 export const roles = ['administrator', 'password-administrator', 'password-auditor', 'password-user'] as const;
@@ -15,6 +15,7 @@ export const rights = [
   'user.view',
   'credential.store',
   'hostkey.trust',
+  'token.mint',
   'session.view',
   'session.kill',
   'recording.view',
@@ -35,6 +36,7 @@ export const rightsOf: Readonly<Record<Role, readonly Right[]>> = {
     'estate.view',
     'credential.store',
     'hostkey.trust',
+    'token.mint',
     'rotation.run',
     'rotation.view',
     'conflict.decide',
@@ -49,7 +51,7 @@ export const rightsOf: Readonly<Record<Role, readonly Right[]>> = {
     'node.view',
     'audit.view',
   ],
-  'password-user': [],
+  'password-user': ['token.mint'],
 };
 
 /** Whether somebody with these roles has the right. */

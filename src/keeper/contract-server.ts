@@ -8,6 +8,8 @@ import { createServer } from 'node:net';
 import { wordsOf } from '../base/errors.ts';
 import { type RouteAnswers, routeAnswerer } from '../contract/contract.ts';
 import { Line } from '../link/link.ts';
+import type { Config } from '../config.ts';
+import type { Authority } from './authority.ts';
 import { operator, type Rooms } from './rooms.ts';
 import { auditAnswers } from './routes/audit.ts';
 import { conflictAnswers } from './routes/conflicts.ts';
@@ -15,6 +17,7 @@ import { estateAnswers } from './routes/estate.ts';
 import { eventSourceAnswers } from './routes/event-sources.ts';
 import { nodeAnswers } from './routes/nodes.ts';
 import { peopleAnswers } from './routes/people.ts';
+import { rdpAnswers } from './routes/rdp.ts';
 import { recordingAnswers } from './routes/recordings.ts';
 import { rotationAnswers } from './routes/rotation.ts';
 import { scheduleAnswers } from './routes/schedules.ts';
@@ -25,6 +28,8 @@ import type { LiveSessions } from './live-sessions.ts';
 export async function serveOperators(
   rooms: Rooms,
   live: LiveSessions,
+  authority: Authority,
+  rdp: Config['rdp'],
   socketPath: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -39,6 +44,7 @@ export async function serveOperators(
     ...nodeAnswers(rooms, operator),
     ...recordingAnswers(rooms, operator),
     ...sessionAnswers(rooms, live, operator),
+    ...rdpAnswers(rooms, authority, rdp, operator),
     ...auditAnswers(rooms, operator),
   };
   const answer = routeAnswerer(answers);

@@ -30,8 +30,13 @@ export const keeperErrors = defineErrors({
     remedy: 'ask an administrator for a code of your own (`sallyport user code NAME`)',
   },
   'keeper.certificate-unusable': {
-    meaning: 'the certificate for events cannot be used',
-    remedy: 'let `events.certificate` and `events.key` name PEM files that belong together and can be read here',
+    meaning: 'a certificate for events or rdp cannot be used',
+    remedy:
+      'let `events.certificate` and `events.key`, or `rdp.certificate` and `rdp.key`, name PEM files that belong together and can be read here',
+  },
+  'keeper.rdp-off': {
+    meaning: 'this Sallyport takes no clients of RDP',
+    remedy: 'give `rdp.address` and `rdp.port` in the configuration, or --rdp-listen, and start it again',
   },
   'keeper.estate-invalid': {
     meaning: 'the estate file cannot be used',

@@ -19,9 +19,10 @@ import type { Config } from '../config.ts';
 import { type Db, listen, migrate, openDatabase } from '../db/db.ts';
 import type { PeerPlace } from '../db/embedded.ts';
 import { type JobQueue, openJobs } from '../db/jobs.ts';
-import { accessChanged, ensureEnrolment, users } from '../identity/identity.ts';
+import { accessChanged, ensureEnrolment, liveTokens, users } from '../identity/identity.ts';
 import { eventSources, openMembership, openRotation, type OwnServer, timingFor } from '../rotation/rotation.ts';
 import { createRootKey, openVault } from '../vault/vault.ts';
+import { openAuthority } from './authority.ts';
 import { serveOperators } from './contract-server.ts';
 import { type Gates, type GateToken, openGates } from './gates.ts';
 import { serveGates } from './link-server.ts';
@@ -105,7 +106,9 @@ async function keep(
   // First, so that a database that was set back changes nothing.
   const server = ownServer(config, adminUrl, peers);
   const sealedElsewhere = async (): Promise<boolean> =>
-    (await users(db)).some((user) => user.factors.includes('totp')) || (await eventSources(db)).length > 0;
+    (await users(db)).some((user) => user.factors.includes('totp')) ||
+    (await eventSources(db)).length > 0 ||
+    (await liveTokens(db, clock.now())).length > 0;
   await using membership = await openMembership(
     { db, url: appUrl, vault, log, clock, server, sealedElsewhere },
     signal,
@@ -152,12 +155,14 @@ async function keep(
     await vault.signer('host-ecdsa-256'),
     await vault.signer('host-rsa-3072'),
   ];
-  const { ssh, events } = config;
-  const link = { socket: folders.linkSocket, gateUid: folders.gateUid, ssh, rdp: undefined, events, hostKeys };
+  const { ssh, rdp, events } = config;
+  const shown = rdp ?? { names: [], address: '127.0.0.1' };
+  const authority = openAuthority({ db, vault, clock, log }, shown);
+  const link = { socket: folders.linkSocket, gateUid: folders.gateUid, ssh, rdp, events, authority, hostKeys };
   // First, so that no gate knocks before its token is known.
   void listenToSupervisor(heard, gates, live, rooms, stop);
   await serveGates(rooms, live, link, signal);
-  await serveOperators(rooms, live, folders.keeperSocket, signal);
+  await serveOperators(rooms, live, authority, rdp, folders.keeperSocket, signal);
 
   // -- What another keeper left -------------------------------------------------------------------------------------
   void takeOver(gates, live, rooms, config.comebackSeconds * 1000, signal);

@@ -21,6 +21,7 @@ import {
 import { type Answers, answerer, type GateQuestions, Line, questions } from '../link/link.ts';
 import { hostKeysOf } from '../estate/estate.ts';
 import type { Signer } from '../protocol/ssh/types.ts';
+import type { Authority } from './authority.ts';
 import { certificateOf, type EventsSettings, listenerOf } from './events-listener.ts';
 import { type ConnectedGate, Handles } from './gates.ts';
 import type { LiveSessions } from './live-sessions.ts';
@@ -33,6 +34,7 @@ export interface LinkOptions {
   readonly ssh: { readonly address: string; readonly port: number };
   readonly rdp: { readonly address: string; readonly port: number } | undefined;
   readonly events: EventsSettings | undefined;
+  readonly authority: Authority;
   readonly hostKeys: readonly Signer[];
 }
 
@@ -119,7 +121,9 @@ function answersFor(
         spool: rooms.spool,
         listeners: [
           { protocol: 'ssh', ...options.ssh },
-          ...(options.rdp === undefined ? [] : [{ protocol: 'rdp' as const, ...options.rdp }]),
+          ...(options.rdp === undefined
+            ? []
+            : [{ protocol: 'rdp' as const, address: options.rdp.address, port: options.rdp.port }]),
           ...(options.events === undefined ? [] : [listenerOf(options.events)]),
         ],
         hostKeys: options.hostKeys.map(({ publicKey, algorithms }) => ({ publicKey, algorithms: [...algorithms] })),
@@ -214,7 +218,7 @@ function answersFor(
     },
     'gate.certificate': async () => {
       asking();
-      return refuse('keeper.certificate-unusable', 'there is none');
+      return await options.authority.gateCertificate();
     },
     'event.certificate': async () => {
       asking();

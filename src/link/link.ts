@@ -10,6 +10,8 @@ import { type GateQuestions, questions } from './questions.ts';
 export { type Answers, answerer, ask, Bytes, checkFields, question } from './fields.ts';
 export { type Answerer, Line } from './line.ts';
 export { type GateQuestions, longestEvent, questions, told } from './questions.ts';
+export { looksLikeToken } from './connection-token.ts';
+export { formatRdpUser, parseRdpUser } from './rdp-user.ts';
 export { formatSelector, parseSelector, type Selector } from './selector.ts';
 
 /** The keeper as a gate sees it. */

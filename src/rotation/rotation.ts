@@ -77,7 +77,7 @@ export type { Decided } from './resolution/by-hand.ts';
 export type { Resolved } from './resolution/automatic.ts';
 export type { ConflictEntry, Discovery, Tree, TreeValue } from './resolution/show.ts';
 export type { VerificationRow } from './resolution/verifications.ts';
-export { type FoundKey, scanHostKeys } from './scan.ts';
+export { type FoundKey, scanCertificate, scanHostKeys } from './scan.ts';
 
 export interface RotationOptions {
   readonly db: Db;

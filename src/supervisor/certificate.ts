@@ -1,4 +1,4 @@
-/** Whether the certificate for events can be used, looked at once before anything is started, like the ports. */
+/** Whether a certificate that was given can be used, looked at once before anything is started, like the ports. */
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { wordsOf } from '../base/errors.ts';

@@ -31,6 +31,7 @@ interface Place {
 /** What the parts have said of themselves so far. */
 export interface Running {
   readonly ssh: readonly Place[];
+  readonly rdp: readonly Place[];
   /** Where signed events come in, if anywhere. */
   readonly events: readonly Place[];
   readonly keeperSocket: string;
@@ -55,6 +56,10 @@ export async function supervise(config: Config, ready: (running: Running) => voi
 
   using lock = await lockData(folders.data, systemClock, log, signal);
   await portMustBeFree(config.ssh);
+  if (config.rdp !== undefined) {
+    await portMustBeFree(config.rdp);
+    certificateMustWork(config.rdp);
+  }
   if (config.events !== undefined) {
     await portMustBeFree(config.events);
     certificateMustWork(config.events);
@@ -99,7 +104,7 @@ function startParts(
   stopKeeper: AbortSignal,
 ): Parts {
   const gateProgram = programFor(folders.gateUid, folders.program);
-  const listening = new Map<number, (Place & { readonly protocol: 'ssh' | 'events' })[]>();
+  const listening = new Map<number, (Place & { readonly protocol: 'ssh' | 'rdp' | 'events' })[]>();
   const tokens = new Map<number, { readonly id: GateId; readonly token: string }>();
   let enrolment: string | undefined;
   let keeperReady = false;
@@ -167,7 +172,7 @@ function startParts(
         said: (line) => {
           heardFailure(line);
           if (line['listening'] === undefined) return;
-          listening.set(index, line['listening'] as (Place & { readonly protocol: 'ssh' | 'events' })[]);
+          listening.set(index, line['listening'] as (Place & { readonly protocol: 'ssh' | 'rdp' | 'events' })[]);
           announce();
         },
         exited: () => {
@@ -184,7 +189,7 @@ function startParts(
   );
 
   /** Gates share their places; each is named once. */
-  function places(wanted: 'ssh' | 'events'): Place[] {
+  function places(wanted: 'ssh' | 'rdp' | 'events'): Place[] {
     const all = [...listening.values()].flat().filter(({ protocol }) => protocol === wanted);
     return [...new Map(all.map(({ address, port }) => [`${address}:${port}`, { address, port }])).values()];
   }
@@ -194,6 +199,7 @@ function startParts(
     announced = true;
     ready({
       ssh: places('ssh'),
+      rdp: places('rdp'),
       events: places('events'),
       keeperSocket: folders.keeperSocket,
       ...(enrolment === undefined ? {} : { enrolment }),

@@ -1,6 +1,7 @@
 /**
- * The installation's own keys: the gate's host keys, and the keys that sign recordings and the audit trail. Each is made
- * on first use, sealed like everything else, and answers with signatures only.
+ * The installation's own keys: the gate's host keys, the keys that sign recordings and the audit trail, and those of the
+ * gate's own certificates. Each is made on first use, sealed like everything else, and answers with signatures only; but
+ * for that of the gate's TLS certificate, which TLS needs where the bytes arrive.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -14,6 +15,9 @@ import { alarmed, type VaultContext } from './sealing.ts';
 
 export type HostKeyName = 'host-ed25519' | 'host-ecdsa-256' | 'host-rsa-3072';
 export type SealKeyName = 'recording-seal' | 'audit-head';
+/** `gate-authority` signs certificates, `rdp-file` files that clients of RDP open. */
+export type CertifiedKeyName = 'gate-authority' | 'rdp-file';
+type KeyName = HostKeyName | SealKeyName | CertifiedKeyName | 'gate-tls';
 
 /** Signs with ed25519. */
 export interface SealSigner {
@@ -21,6 +25,28 @@ export interface SealSigner {
   readonly publicKey: Uint8Array;
   /** 64 bytes. */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Signs with RSASSA-PKCS1-v1_5 over SHA-256, which the oldest clients check. */
+export interface RsaSigner {
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Uint8Array;
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+/** See `Vault.rsaSigner`. */
+export async function rsaSigner(context: VaultContext, name: CertifiedKeyName): Promise<RsaSigner> {
+  const key = await internalKey(context, name);
+  return { publicKey: new Uint8Array(spki(key)), sign: async (bytes) => new Uint8Array(sign('sha256', bytes, key)) };
+}
+
+/** See `Vault.tlsKey`. */
+export async function tlsKey(context: VaultContext): Promise<{ readonly publicKey: Uint8Array; readonly key: Secret }> {
+  const key = await internalKey(context, 'gate-tls');
+  return {
+    publicKey: new Uint8Array(spki(key)),
+    key: Secret.fromText(key.export({ format: 'pem', type: 'pkcs8' }).toString()),
+  };
 }
 
 /** See `Vault.signer`. */
@@ -39,12 +65,16 @@ const generate = promisify(generateKeyPair) as unknown as (
   options: { namedCurve?: string; modulusLength?: number },
 ) => Promise<{ privateKey: KeyObject }>;
 
-const recipe: Readonly<Record<HostKeyName | SealKeyName, readonly [string, Parameters<typeof generate>[1]]>> = {
+const recipe: Readonly<Record<KeyName, readonly [string, Parameters<typeof generate>[1]]>> = {
   'host-ed25519': ['ed25519', {}],
   'host-ecdsa-256': ['ec', { namedCurve: 'P-256' }],
   'host-rsa-3072': ['rsa', { modulusLength: 3072 }],
   'recording-seal': ['ed25519', {}],
   'audit-head': ['ed25519', {}],
+  'gate-authority': ['rsa', { modulusLength: 3072 }],
+  // No larger: old clients of RDP take no other kind, and each connection signs once.
+  'gate-tls': ['rsa', { modulusLength: 2048 }],
+  'rdp-file': ['rsa', { modulusLength: 2048 }],
 };
 
 /** Where a key of the installation's own stands. */
@@ -53,11 +83,11 @@ export function placeOf(name: string): Place {
 }
 
 /** The key of a name; of two that make it at the same time, the first one's stays. */
-async function internalKey(context: VaultContext, name: HostKeyName | SealKeyName): Promise<KeyObject> {
+async function internalKey(context: VaultContext, name: KeyName): Promise<KeyObject> {
   return (await storedKey(context, name)) ?? (await newKey(context, name));
 }
 
-async function storedKey(context: VaultContext, name: HostKeyName | SealKeyName): Promise<KeyObject | undefined> {
+async function storedKey(context: VaultContext, name: KeyName): Promise<KeyObject | undefined> {
   const { db, ring } = context;
   const row = await db
     .selectFrom('vault_key')
@@ -75,7 +105,7 @@ async function storedKey(context: VaultContext, name: HostKeyName | SealKeyName)
   });
 }
 
-async function newKey(context: VaultContext, name: HostKeyName | SealKeyName): Promise<KeyObject> {
+async function newKey(context: VaultContext, name: KeyName): Promise<KeyObject> {
   const { privateKey } = await generate(...recipe[name]);
   using der = new Secret(privateKey.export({ format: 'der', type: 'pkcs8' }));
   const sealed = sealWhole(context.ring.current(), placeOf(name), der.reveal());

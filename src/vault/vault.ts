@@ -18,7 +18,17 @@ import { generatePassword, type StoreRequest, storeCredential, violationsOf } fr
 import { setCurrent } from './current.ts';
 import type { VaultErrorCode } from './errors.ts';
 import type { Hold } from './holds.ts';
-import { type HostKeyName, hostSigner, type SealKeyName, type SealSigner, sealSigner } from './internal-keys.ts';
+import {
+  type CertifiedKeyName,
+  type HostKeyName,
+  hostSigner,
+  type RsaSigner,
+  rsaSigner,
+  type SealKeyName,
+  type SealSigner,
+  sealSigner,
+  tlsKey,
+} from './internal-keys.ts';
 import { openForHold, openVersion } from './opening.ts';
 import type { Rule } from './policy/rules.ts';
 import { adopt, type ForeignRing } from './adopt.ts';
@@ -61,7 +71,7 @@ export {
   type Use,
   usesOf,
 } from './holds.ts';
-export type { HostKeyName, SealKeyName, SealSigner } from './internal-keys.ts';
+export type { CertifiedKeyName, HostKeyName, RsaSigner, SealKeyName, SealSigner } from './internal-keys.ts';
 export { check, type CheckContext } from './policy/check.ts';
 export { generate } from './policy/generate.ts';
 export { declarePolicies, type Policy, type PolicyDeclaration, policies, policyById, policyNamed } from './policies.ts';
@@ -108,6 +118,10 @@ export interface Vault extends AsyncDisposable {
   signer(name: HostKeyName): Promise<Signer>;
   /** The ed25519 key that signs recordings' or the audit trail's heads, made on first use. */
   sealSigner(name: SealKeyName): Promise<SealSigner>;
+  /** The RSA key of the gate's own authority, or of the signer of files; made on first use. */
+  rsaSigner(name: CertifiedKeyName): Promise<RsaSigner>;
+  /** The RSA key of the gate's TLS certificate, made on first use, in PEM: it goes to gates, and opens nothing here. */
+  tlsKey(): Promise<{ readonly publicKey: Uint8Array; readonly key: Secret }>;
   /** Seals bytes for another room, bound to `context` (e.g. `totp/<user id>`). */
   sealBytes(context: string, bytes: Uint8Array): Promise<Uint8Array>;
   /** Opens what `sealBytes` made for the same context. Throws `vault.tampered`, audited. */
@@ -152,6 +166,8 @@ export async function openVault(options: VaultOptions, signal: AbortSignal): Pro
     generatePassword: (tx, account, forbidden) => generatePassword(ring, tx, account, forbidden),
     signer: (name) => hostSigner(context, name),
     sealSigner: (name) => sealSigner(context, name),
+    rsaSigner: (name) => rsaSigner(context, name),
+    tlsKey: () => tlsKey(context),
     sealBytes: (about, bytes) => sealBytes(ring, about, bytes),
     openSealed: (about, sealed) => openSealed(context, about, sealed),
     adopt: (admin, theirs, sealedElsewhere, actor) => adopt(ring, options, admin, theirs, sealedElsewhere, actor),

@@ -25,6 +25,8 @@ const reviewed: Readonly<Record<RouteName, string>> = {
   'account.list': 'Y Y Y .',
   'account.store': 'Y Y . .',
   'access.explain': 'Y Y Y .',
+  'connection-token.mint': 'Y Y . Y',
+  'authority.show': 'Y Y Y .',
   'session.list': 'Y . Y .',
   'session.kill': 'Y . . .',
   'recording.list': 'Y . Y .',

@@ -40,6 +40,8 @@ function start(home: string, more: { key?: string; port?: number } = {}): Promis
     key,
     '--ssh-listen',
     listen,
+    '--rdp-listen',
+    'off',
   ];
   return run(argv, { env: { PATH: process.env['PATH'] ?? '' } }, AbortSignal.timeout(30_000));
 }

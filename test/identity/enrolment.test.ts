@@ -96,6 +96,7 @@ test('roles allow what the reviewed table says, and none of them to see a secret
     'user.view': 1,
     'credential.store': 1,
     'hostkey.trust': 1,
+    'token.mint': 1,
     'session.view': 1,
     'session.kill': 1,
     'recording.view': 1,
@@ -108,10 +109,10 @@ test('roles allow what the reviewed table says, and none of them to see a secret
   } satisfies Record<Right, 1>) as Right[];
   const table = roles.map((role) => [role, all.map((right) => (mayDo({ roles: [role] }, right) ? 'x' : '-')).join('')]);
   expect(table).toEqual([
-    ['administrator', 'xxxxxxxxxxxxxxxx'],
-    ['password-administrator', 'x-x--xx---xxx---'],
-    ['password-auditor', 'x-x-x--x-x-x--xx'],
-    ['password-user', '----------------'],
+    ['administrator', 'xxxxxxxxxxxxxxxxx'],
+    ['password-administrator', 'x-x--xxx---xxx---'],
+    ['password-auditor', 'x-x-x---x-x-x--xx'],
+    ['password-user', '-------x---------'],
   ]);
   expect(
     Object.values(rightsOf)

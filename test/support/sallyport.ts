@@ -67,6 +67,8 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     rootKey,
     '--ssh-listen',
     `127.0.0.1:${options.port ?? 0}`,
+    '--rdp-listen',
+    '127.0.0.1:0',
     '--gates',
     String(options.gates ?? 1),
     '--log-level',

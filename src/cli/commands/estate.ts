@@ -48,7 +48,7 @@ export function estateCommands(program: Command, with_: () => Caller): void {
     });
   target
     .command('trust <target>')
-    .description("show a target's host keys, and trust them once you have compared the fingerprints")
+    .description("show a target's host keys, or its certificate for rdp, and trust them once compared (TARGET,rdp)")
     .option('--yes', 'do not ask')
     .option('--fingerprint <fingerprint...>', 'trust exactly these, e.g. SHA256:…')
     .action(async (name: string, options: { yes?: boolean; fingerprint?: string[] }) => trust(with_(), name, options));
@@ -97,7 +97,8 @@ async function trust(here: Caller, name: string, options: { yes?: boolean; finge
   const { address, port, keys } = await here.call('target.scan', { name });
   const fresh = keys.filter((key) => key.state !== 'trusted');
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  say(`${plain(name)} at ${plain(address)}:${port} shows these host keys:`);
+  const certificate = keys.some((key) => key.algorithm === 'x509-sha256');
+  say(`${plain(name)} at ${plain(address)}:${port} shows ${certificate ? 'this certificate' : 'these host keys'}:`);
   for (const key of keys)
     say(
       `  ${key.algorithm.padEnd(22)} ${key.fingerprint}  ${key.state === 'changed' ? 'DIFFERS from the one trusted so far' : key.state}`,
@@ -108,7 +109,9 @@ async function trust(here: Caller, name: string, options: { yes?: boolean; finge
   if (wanted.length === 0) throw new CliError('cli.not-confirmed', 'the target shows none of the named fingerprints');
   if (options.yes !== true && options.fingerprint === undefined) {
     const answer = await askLine(
-      'Are these the right ones? Compare with `ssh-keygen -lf` on the machine itself. (yes/no) ',
+      certificate
+        ? 'Is it the right one? Compare the SHA-256 on the machine itself, in its certificate store or with openssl. (yes/no) '
+        : 'Are these the right ones? Compare with `ssh-keygen -lf` on the machine itself. (yes/no) ',
     );
     if (answer !== 'yes') throw new CliError('cli.not-confirmed');
   }

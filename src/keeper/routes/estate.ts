@@ -1,18 +1,22 @@
 /** Answers about what there is: apply, targets, host keys. */
 import type { Actor } from '../../audit/audit.ts';
-import { isRefusal } from '../../base/errors.ts';
+import { isRefusal, type Refusal } from '../../base/errors.ts';
 import type { RouteAnswers } from '../../contract/contract.ts';
 import {
-  checkHostKey,
+  checkPresented,
   hostKeysOf,
   type Service,
+  type Presented,
+  presentedCertificate,
+  presentedKey,
   serviceFor,
   type Target,
   targetNamed,
   targets,
+  trustCertificate,
   trustHostKey,
 } from '../../estate/estate.ts';
-import { scanHostKeys } from '../../rotation/rotation.ts';
+import { scanCertificate, scanHostKeys } from '../../rotation/rotation.ts';
 import { applyEstate } from '../apply.ts';
 import { KeeperError } from '../errors.ts';
 import { readEstate } from '../estate-file.ts';
@@ -23,12 +27,28 @@ type Names = 'estate.apply' | 'target.list' | 'target.scan' | 'target.trust';
 export function estateAnswers(rooms: Pick<Rooms, 'db' | 'clock'>, actor: Actor): Pick<RouteAnswers, Names> {
   const { db } = rooms;
 
-  async function sshOf(name: string): Promise<{ target: Target; service: Service }> {
+  /** `win-01`: its ssh service, or else its rdp service; `win-01,rdp`: the one of that name. */
+  async function serviceOf(words: string): Promise<{ target: Target; service: Service }> {
+    const [name = '', wanted] = words.split(',');
     const target = await targetNamed(db, name);
     if (target === undefined) throw new KeeperError('keeper.no-such-thing', `target ${name}`);
-    const service = serviceFor(target, 'ssh');
-    if (service === undefined) throw new KeeperError('keeper.no-such-thing', `ssh service of ${name}`);
+    const service = serviceFor(target, 'ssh', wanted) ?? serviceFor(target, 'rdp', wanted);
+    if (service === undefined)
+      throw new KeeperError('keeper.no-such-thing', `${wanted ?? 'ssh or rdp'} service of ${name}`);
     return { target, service };
+  }
+
+  async function shownBy(
+    target: Target,
+    service: Service,
+    signal: AbortSignal,
+  ): Promise<Presented[] | Extract<Awaited<ReturnType<typeof scanCertificate>>, Refusal>> {
+    if (service.protocol === 'rdp') {
+      const found = await scanCertificate(target.address, service.port, signal);
+      return isRefusal(found) ? found : [presentedCertificate(found)];
+    }
+    const found = await scanHostKeys(target.address, service.port, signal);
+    return isRefusal(found) ? found : found.map(({ publicKey }) => presentedKey(publicKey));
   }
 
   return {
@@ -60,20 +80,21 @@ export function estateAnswers(rooms: Pick<Rooms, 'db' | 'clock'>, actor: Actor):
       return { targets: shown };
     },
     'target.scan': async ({ name }, _part, signal) => {
-      const { target, service } = await sshOf(name);
-      const found = await scanHostKeys(target.address, service.port, signal);
+      const { target, service } = await serviceOf(name);
+      const found = await shownBy(target, service, signal);
       if (isRefusal(found)) return found;
       const keys = await Promise.all(
-        found.map(async ({ algorithm, publicKey }) => {
-          const { verdict, fingerprint } = await checkHostKey(db, service.id, publicKey);
-          return { algorithm, fingerprint, publicKey, state: verdict };
+        found.map(async (one) => {
+          const { verdict, fingerprint } = await checkPresented(db, service.id, one);
+          return { algorithm: one.type, fingerprint, publicKey: one.blob, state: verdict };
         }),
       );
       return { address: target.address, port: service.port, keys };
     },
     'target.trust': async ({ name, keys }) => {
-      const { service } = await sshOf(name);
-      for (const key of keys) await trustHostKey(db, service.id, key.publicKey, actor);
+      const { service } = await serviceOf(name);
+      const trustOne = service.protocol === 'rdp' ? trustCertificate : trustHostKey;
+      for (const key of keys) await trustOne(db, service.id, key.publicKey, actor);
       const trusted = (await hostKeysOf(db, service.id)).filter((key) => key.state === 'trusted');
       return {
         trusted: trusted.map((key) => ({

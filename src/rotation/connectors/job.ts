@@ -23,7 +23,12 @@ export type Job = { readonly connector: string } & (
       /** Refused logins, at most. */
       readonly budget: number;
     }
-  | { readonly operation: 'scan'; readonly address: string; readonly port: number }
+  | {
+      readonly operation: 'scan';
+      readonly protocol: 'ssh' | 'rdp';
+      readonly address: string;
+      readonly port: number;
+    }
 );
 
 /** What came back. `crashed` and `late` are ours: the process died, or was killed at its deadline. */

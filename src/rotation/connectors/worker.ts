@@ -45,7 +45,11 @@ async function serve(head: Uint8Array, bytes: readonly Uint8Array[]): Promise<vo
 
 async function run(job: Job): Promise<Answer> {
   const signal = new AbortController().signal;
-  if (job.operation === 'scan') return (await import('./scan.ts')).scan(job.address, job.port, signal);
+  if (job.operation === 'scan') {
+    const { protocol, address, port } = job;
+    if (protocol === 'rdp') return (await import('./scan-certificate.ts')).scanCertificate(address, port, signal);
+    return (await import('./scan.ts')).scan(address, port, signal);
+  }
   const connector = await entries.get(job.connector)?.();
   if (connector === undefined) throw new RotationError('rotation.no-connector', job.connector);
   switch (job.operation) {
