@@ -36,7 +36,8 @@ export async function startDisplay(
   const argv = ['Xvfb', '-displayfd', '1', ...screen, '-auth', cookie, '-nolisten', 'tcp', '-noreset'];
   const server = undo.use(await startTethered(argv, '', []));
   const name = `:${(await server.said(/^(\d+)\n/m, signal))[1]}`;
-  const env = { ...plainEnv, HOME: folder, DISPLAY: name, XAUTHORITY: cookie };
+  // A shell that dies with the display would write its history into a folder that is being removed.
+  const env = { ...plainEnv, HISTFILE: '/dev/null', HOME: folder, DISPLAY: name, XAUTHORITY: cookie };
   const life = undo.move();
   return {
     name,

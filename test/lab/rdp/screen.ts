@@ -42,7 +42,10 @@ export async function click(screen: Screen, x: number, y: number, button = 1): P
 
 /** Types into whatever has the keyboard. A line feed is the return key. */
 export async function type(screen: Screen, text: string): Promise<void> {
-  await screen.run(['xdotool', 'type', '--delay', '15', '--file', '-'], { input: text });
+  for (const part of text.split(/(\n)/).filter((one) => one !== '')) {
+    if (part === '\n') await press(screen, 'Return');
+    else await screen.run(['xdotool', 'type', '--delay', '15', '--file', '-'], { input: part });
+  }
 }
 
 /** Presses one key or chord, as `Return` or `ctrl+v`. */

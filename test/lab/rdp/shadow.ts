@@ -10,6 +10,7 @@ import { runWell } from '../run.ts';
 import { freePort } from '../server.ts';
 import { startTethered } from '../tethered.ts';
 import { paint, windowManager } from './desktop.ts';
+import { fingerprintOf } from './self-signed.ts';
 import { startDisplay, type Display } from './display.ts';
 
 export interface ShadowServer extends AsyncDisposable {
@@ -42,7 +43,7 @@ export interface ShadowOptions {
 
 /** Starts it on a free port of 127.0.0.1, over a desktop with one terminal; ready when it takes connections. */
 export async function startShadow(options: ShadowOptions, signal?: AbortSignal): Promise<ShadowServer> {
-  await requirePackages([...displayPackages, 'freerdp2-shadow-x11', 'winpr-utils', 'openssl']);
+  await requirePackages([...displayPackages, 'freerdp2-shadow-x11', 'winpr-utils']);
   await using undo = new AsyncDisposableStack();
   const { width = 1024, height = 768, security = 'nla' } = options;
   const screen = undo.use(await startDisplay({ width, height }, signal));
@@ -69,15 +70,13 @@ export async function startShadow(options: ShadowOptions, signal?: AbortSignal):
     await startTethered(['stdbuf', '-oL', 'freerdp-shadow-cli', ...where, ...how], address, [port], screen.env),
   );
   const file = join(screen.folder, '.config/freerdp/shadow/shadow.crt');
-  const print = ['openssl', 'x509', '-noout', '-fingerprint', '-sha256', '-in', file];
-  const fingerprint = (await runWell(print, {}, signal)).stdout.replace(/^.*=/s, '').replaceAll(':', '').trim();
-
+  const certificate = await readFile(file, 'utf8');
   const life = undo.move();
   return {
     address,
     port,
-    certificate: await readFile(file, 'utf8'),
-    fingerprint: fingerprint.toLowerCase(),
+    certificate,
+    fingerprint: fingerprintOf(certificate),
     screen,
     setAccounts,
     log: server.output,

@@ -7,7 +7,7 @@ export interface FreeRdpOptions extends RdpClientOptions {
   /** What it offers; it chooses itself if not told. */
   readonly security?: 'rdp' | 'tls' | 'nla' | 'ext';
   /** Default `ignore`. `deny` takes no certificate that it does not know; a fingerprint is SHA-256 in hexadecimal. */
-  readonly certificate?: 'ignore' | 'deny' | 'tofu' | { readonly fingerprint: string };
+  readonly trust?: 'ignore' | 'deny' | 'tofu' | { readonly fingerprint: string };
   /** Bulk compression; off unless asked for. */
   readonly compression?: boolean;
   /** Codecs it offers besides bitmaps. */
@@ -49,8 +49,8 @@ async function start(
 }
 
 function words(options: FreeRdpOptions): string[] {
-  const { certificate = 'ignore', width = 1024, height = 768 } = options;
-  const known = typeof certificate === 'string' ? certificate : fingerprint(certificate.fingerprint);
+  const { trust = 'ignore', width = 1024, height = 768 } = options;
+  const known = typeof trust === 'string' ? trust : fingerprint(trust.fingerprint);
   return [
     'xfreerdp',
     `/v:${options.address}:${options.port}`,

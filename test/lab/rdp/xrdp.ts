@@ -8,6 +8,7 @@ import { type Machine, type MachineOptions, startMachine } from '../machine.ts';
 import { plainEnv } from '../run.ts';
 import { paint, windowManager } from './desktop.ts';
 import type { Screen } from './screen.ts';
+import { makeSelfSigned } from './self-signed.ts';
 
 export interface XrdpMachine extends AsyncDisposable {
   /** The machine below, with its sshd at port 22. */
@@ -33,6 +34,8 @@ export interface XrdpMachine extends AsyncDisposable {
   renewCertificate(): Promise<void>;
   /** What xrdp and its session manager have logged so far. */
   log(): Promise<string>;
+  /** The first line of those logs that matches (as grep -E has it), now or as soon as it is written. */
+  logged(pattern: string, signal?: AbortSignal): Promise<string>;
 }
 
 const folder = '/etc/xrdp';
@@ -44,7 +47,7 @@ export async function startXrdp(
   options: Omit<MachineOptions, 'network'> & { readonly xrdp?: readonly string[] },
   signal?: AbortSignal,
 ): Promise<XrdpMachine> {
-  await requirePackages([...displayPackages, 'xrdp', 'xorgxrdp', 'dbus-x11', 'openssl', 'procps']);
+  await requirePackages([...displayPackages, 'xrdp', 'xorgxrdp', 'fuse3', 'dbus-x11', 'procps']);
   await using undo = new AsyncDisposableStack();
   // A network of its own: xrdp finds its session manager on port 3350 of the loopback and nowhere else.
   const machine = undo.use(await startMachine({ ...options, network: 'netns' }, signal));
@@ -60,29 +63,24 @@ export async function startXrdp(
   }
   await machine.putFile(`${folder}/xrdp.ini`, xrdpIni(options.xrdp ?? []), { mode: '0644' });
   await machine.putFile(`${folder}/sesman.ini`, sesmanIni, { mode: '0644' });
-  const renewCertificate = async (): Promise<void> => {
-    const names = ['-subj', `/CN=${options.name}`, '-addext', `subjectAltName=IP:${machine.address}`];
-    const files = ['-keyout', `${folder}/lab-key.pem`, '-out', `${folder}/lab-certificate.pem`];
-    await well(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', ...names, ...files]);
-    certificate = await machine.readFile(`${folder}/lab-certificate.pem`);
-    const printed = await well(['openssl', 'x509', '-noout', '-fingerprint', '-sha256'], certificate);
-    fingerprint = printed.replace(/^.*=/s, '').replaceAll(':', '').trim().toLowerCase();
+  let shown = await makeSelfSigned(options.name);
+  const show = async (): Promise<void> => {
+    await machine.putFile(`${folder}/lab-key.pem`, shown.key);
+    await machine.putFile(`${folder}/lab-certificate.pem`, shown.certificate, { mode: '0644' });
   };
-  let [certificate, fingerprint] = ['', ''];
-  await renewCertificate();
+  await show();
   await well(['bash', '-c', start]);
 
   const life = undo.move();
-  const ids = async (user: string): Promise<string> => (await well(['id', '-u', user])).trim();
   return {
     machine,
     address: machine.address,
     port: 3389,
     get certificate() {
-      return certificate;
+      return shown.certificate;
     },
     get fingerprint() {
-      return fingerprint;
+      return shown.fingerprint;
     },
     session: async (user, until = signal) => {
       // The last line of the desktop's start names its display, as soon as its terminals are mapped.
@@ -105,15 +103,26 @@ export async function startXrdp(
     scroll: async (user, { seed, lines = 0 }, until) => {
       const script = 'exec awk -v seed="$1" -v lines="$2" "$3" >"$(cat "$4")"';
       const argv = ['sh', '-c', script, 'sh', String(seed), String(lines), randomLines, `/home/${user}/.lab-terminal`];
-      const ran = await machine.exec(['setpriv', `--reuid=${await ids(user)}`, '--clear-groups', ...argv], {}, until);
+      const ran = await machine.exec(
+        ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', ...argv],
+        {},
+        until,
+      );
       if (ran.code !== 0) throw new Error(`scrolling ended with ${ran.code}: ${ran.stderr}`);
     },
     endSessions: async (user) => {
       await machine.exec(['pkill', '-KILL', '-u', user]);
       await machine.exec(['rm', '-f', `/home/${user}/.lab-ready`, `/home/${user}/.lab-terminal`]);
     },
-    renewCertificate,
+    renewCertificate: async () => {
+      shown = await makeSelfSigned(options.name);
+      await show();
+    },
     log: async () => (await machine.readFile(xrdpLog)) + (await machine.readFile(sesmanLog)),
+    logged: async (pattern, until = signal) => {
+      const script = `grep -m1 -E -e "$1" < <(exec tail -q -n +1 -F --pid=$$ ${xrdpLog} ${sesmanLog} 2>/dev/null)`;
+      return (await machine.exec(['bash', '-c', script, 'logged', pattern], {}, until)).stdout.trim();
+    },
     [Symbol.asyncDispose]: () => life.disposeAsync(),
   };
 }
