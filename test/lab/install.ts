@@ -62,6 +62,9 @@ const shows = {
   chromium: 'chromium',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
   'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
+  'gss-ntlmssp': '/etc/gss/mech.d/mech.ntlmssp.conf',
+  'python3-gssapi': '/usr/lib/python3/dist-packages/gssapi/__init__.py',
+  'python3-cryptography': '/usr/lib/python3/dist-packages/cryptography/__init__.py',
 } as const;
 
 export type Package = keyof typeof shows;
@@ -133,6 +136,9 @@ export const testPackages: readonly Package[] = [
   'python3-netmiko',
   'faketime',
   'openssl',
+  'gss-ntlmssp',
+  'python3-gssapi',
+  'python3-cryptography',
 ];
 
 export type Packages =
