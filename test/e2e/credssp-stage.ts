@@ -24,8 +24,8 @@ export async function* requests(stream: Socket): AsyncGenerator<Uint8Array> {
 }
 
 /** Runs our acceptor on a socket until the login has an outcome, then ends the socket. */
-export async function accept(stream: Socket): Promise<AcceptorStep> {
-  using machine = acceptor();
+export async function accept(stream: Socket, certificate: Uint8Array): Promise<AcceptorStep> {
+  using machine = acceptor({ certificate });
   let last: AcceptorStep = {};
   for await (const request of requests(stream)) {
     last = await machine.step(request, never);
@@ -48,7 +48,7 @@ export async function openDoor(certificate: TestCertificate): Promise<Door> {
   ended.promise.catch(() => {});
   const server = createServer({ cert: certificate.cert, key: certificate.key }, (socket: TLSSocket) => {
     socket.on('error', ended.reject);
-    accept(socket).then(ended.resolve, ended.reject);
+    accept(socket, certificate.der).then(ended.resolve, ended.reject);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
