@@ -64,6 +64,9 @@ const shows = {
   'libfreerdp2-2': '/usr/lib/x86_64-linux-gnu/libfreerdp2.so.2',
   'python3-paramiko': '/usr/lib/python3/dist-packages/paramiko/__init__.py',
   'python3-netmiko': '/usr/lib/python3/dist-packages/netmiko/__init__.py',
+  'gss-ntlmssp': '/etc/gss/mech.d/mech.ntlmssp.conf',
+  'python3-gssapi': '/usr/lib/python3/dist-packages/gssapi/__init__.py',
+  'python3-cryptography': '/usr/lib/python3/dist-packages/cryptography/__init__.py',
 } as const;
 
 export type Package = keyof typeof shows;
@@ -136,8 +139,10 @@ export const testPackages: readonly Package[] = [
   'python3-netmiko',
   'faketime',
   'openssl',
-  'ffmpeg',
   'libfreerdp2-2',
+  'gss-ntlmssp',
+  'python3-gssapi',
+  'python3-cryptography',
 ];
 
 export type Packages =

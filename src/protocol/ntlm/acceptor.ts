@@ -35,7 +35,7 @@ export interface AcceptorOptions {
   /** DER of our own leaf certificate, which the TLS channel shows. */
   readonly certificate: Uint8Array;
   readonly names: ServerNames;
-  /** FILETIME: 100 ns since 1601-01-01 UTC. */
+  /** FILETIME (`fileTime`). Clients refuse a server whose clock is far from theirs. */
   readonly now: bigint;
   /** So many bytes of good chance. */
   readonly chance: (count: number) => Uint8Array;

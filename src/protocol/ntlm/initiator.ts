@@ -29,7 +29,7 @@ export interface InitiatorOptions {
   readonly host: string;
   /** DER of the leaf certificate that the server showed. Whether it is the right one is the caller's to know. */
   readonly certificate: Uint8Array;
-  /** FILETIME: 100 ns since 1601-01-01 UTC. */
+  /** FILETIME (`fileTime`), used only where the server tells no time. */
   readonly now: bigint;
   /** So many bytes of good chance. */
   readonly chance: (count: number) => Uint8Array;

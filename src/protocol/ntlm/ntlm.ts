@@ -11,5 +11,6 @@ export { NtlmError, type NtlmErrorCode } from './errors.ts';
 export { type Initiator, type InitiatorOptions, type InitiatorStep, openInitiator } from './initiator.ts';
 export { ntHash, requireHashes } from './keys.ts';
 export { type NtlmClaim, ntlmVerdict } from './verdict.ts';
+export { fileTime } from './wire/file-time.ts';
 export { utf16FromUtf8, utf8FromUtf16 } from './wire/transcode.ts';
 export { largestTsRequest, tsRequestLength } from './wire/ts-request.ts';

@@ -6,39 +6,15 @@
  */
 import { isRefusal } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
-import { type Keeper, parseSelector, type Selector } from '../../link/link.ts';
+import { type Keeper, looksLikeToken, parseRdpUser, type Selector } from '../../link/link.ts';
 import { ProxyError } from '../errors.ts';
 import type { Peer } from '../place.ts';
-
-/** Where a login wants to go; without a target the token's place is meant. */
-export interface Wish {
-  readonly user: string;
-  readonly account?: string;
-  readonly target?: string;
-  readonly service?: string;
-}
-
-/** Escapes of a selector (`%40` for `@`): a `%` before anything else separates names, as RDP clients are used to. */
-const separators = /%(?!40|2B|2C|5C|25)/g;
-const plainTarget = /^[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/;
-
-/**
- * The selector in a client's user name: `alice@root@web-01`, `alice%root%web-01`, `alice`; or the user with the target as
- * domain. A name that spells nothing is asked about like any other; nobody can have the empty one.
- */
-export function wishOf(userName: string, domain: string): Wish {
-  const text = /[@+]/.test(userName) ? userName : userName.replaceAll(separators, '@');
-  const selector: Selector | { violation: string } = parseSelector(text);
-  if ('violation' in selector) return { user: '' };
-  if (selector.target !== undefined || domain === '') return selector;
-  const target = domain.toLowerCase();
-  return plainTarget.test(target) ? { ...selector, target } : selector;
-}
 
 export interface Login {
   /** The keeper's handle. */
   readonly handle: string;
-  readonly wish: Wish;
+  /** Where it wants to go; without a target the token's place is meant. */
+  readonly wish: Selector;
 }
 
 export async function beginLogin(
@@ -47,7 +23,9 @@ export async function beginLogin(
   names: { readonly user: string; readonly domain: string },
   signal: AbortSignal,
 ): Promise<Login> {
-  const wish = wishOf(names.user, names.domain);
+  const parsed = parseRdpUser(names.user, names.domain);
+  // A name that spells nothing is asked about like any other; nobody can have the empty one.
+  const wish = 'violation' in parsed ? { user: '' } : parsed;
   const answer = await keeper['login.begin'](
     { user: wish.user, address: peer.address, port: peer.port, protocol: 'rdp' },
     signal,
@@ -90,21 +68,7 @@ async function submit(
 }
 
 const comma = 0x2c;
-const dash = 0x2d;
 const codeDigits = 6;
-/** Letters and digits in groups: nobody's password looks like that by chance. */
-const tokenLetters = 28;
-
-function looksLikeToken(bytes: Uint8Array): boolean {
-  let letters = 0;
-  for (const byte of bytes) {
-    const upper = byte & ~0x20;
-    if ((upper >= 0x41 && upper <= 0x5a) || (byte >= 0x32 && byte <= 0x39)) letters++;
-    else if (byte !== dash) return false;
-  }
-  return letters === tokenLetters;
-}
-
 /** `password,123456` in two; views. */
 function withCode(bytes: Uint8Array): { readonly first: Uint8Array; readonly code: Uint8Array | undefined } {
   const at = bytes.length - codeDigits - 1;

@@ -33,7 +33,9 @@ export function testCertificate(name: string, hash: 'sha256' | 'sha384' = 'sha25
   );
   const signature = sign(hash, body, privateKey);
   const whole = der(tag.sequence, body, algorithm, der(tag.bits, Uint8Array.of(0), new Uint8Array(signature)));
-  const lines = Buffer.from(whole).toString('base64').replace(/.{64}/g, '$&\n');
+  const lines = Buffer.from(whole)
+    .toString('base64')
+    .replace(/.{64}(?=.)/g, '$&\n');
   return {
     der: whole,
     cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,

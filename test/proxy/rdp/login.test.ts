@@ -1,26 +1,7 @@
 import { expect, test } from 'vitest';
 import { Secret } from '../../../src/base/secret.ts';
-import { beginLogin, submitPassword, wishOf } from '../../../src/proxy/rdp/login.ts';
+import { beginLogin, submitPassword } from '../../../src/proxy/rdp/login.ts';
 import { stage } from '../stage.ts';
-
-test('a name is read in each of the ways that RDP clients can type', () => {
-  const whole = { user: 'alice', account: 'root', target: 'web-01' };
-  expect(wishOf('alice@root@web-01', '')).toEqual(whole);
-  expect(wishOf('alice%root%web-01', '')).toEqual(whole);
-  expect(wishOf('alice+root+web-01', '')).toEqual(whole);
-  expect(wishOf('alice%web-01', '')).toEqual({ user: 'alice', target: 'web-01' });
-  expect(wishOf('Alice', 'Web-01')).toEqual({ user: 'alice', target: 'web-01' });
-  expect(wishOf('alice', '')).toEqual({ user: 'alice' });
-  expect(wishOf('alice@root@web-01', 'ELSEWHERE')).toEqual(whole);
-});
-
-test('an escaped sign is no separator, so that a user may be an e-mail address', () => {
-  expect(wishOf('ann%40corp.example%web-01', '')).toEqual({ user: 'ann@corp.example', target: 'web-01' });
-});
-
-test('a name that spells nothing is asked about as the empty one, which nobody can have', () => {
-  for (const name of ['', '@', 'a@b\u0007', `${'x'.repeat(800)}`]) expect(wishOf(name, '')).toEqual({ user: '' });
-});
 
 async function factorsOf(password: string, verdicts: readonly string[]): Promise<unknown[]> {
   let asked = 0;
