@@ -47,6 +47,7 @@ test('chunks out of order, beyond the length or short of it are violations', () 
   expect(after(chunk(4, true, false, 2), chunk(4, false, true, 3))).toHaveProperty('violation');
   expect(after(chunk(4, true, false, 2), chunk(4, false, true, 1))).toHaveProperty('violation');
   expect(after(chunk(4, true, true, 3))).toHaveProperty('violation');
+  expect(after(chunk(4, true, false, 5))).toHaveProperty('violation');
 });
 
 test('of a message over the limit only the start is kept, and the next message is read again', () => {
