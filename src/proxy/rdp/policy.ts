@@ -114,17 +114,25 @@ const byGrant = (allowed: boolean, what: string): Decision => ({
   why: allowed ? `the grant names ${what}` : `the grant does not name ${what}`,
 });
 
-/** One static channel that a client asked for. A denied one stays out of the target's list (CS_NET). */
+/**
+ * One static channel that a client asked for. A denied one stays out of the target's list (CS_NET). A silent one is on
+ * that list, and nothing passes on it either way.
+ */
 export interface StaticDecision extends Decision {
   readonly name: string;
+  readonly silent: boolean;
 }
 
 /** Decides, in the order asked, which static channels reach the target at all. A name asked for twice passes once. */
 export function staticChannels(requested: readonly string[], policy: RdpPolicy): StaticDecision[] {
+  const devices = anyDevice(policy) && requested.some((name) => sameName(name, staticNames.devices));
   return requested.map((name, i) => {
     const again = requested.slice(0, i).some((earlier) => sameName(earlier, name));
     const decision = again ? { allowed: false, why: 'it was asked for twice' } : decideStatic(name, policy);
-    return { name, ...decision };
+    // Windows uses the device channel only beside the sound channel (MS-RDPEFS appendix A, note 1)
+    const silent = !again && !decision.allowed && sameName(name, staticNames.sound) && devices;
+    if (silent) return { name, allowed: true, silent, why: 'the device channel needs it; no sound passes' };
+    return { name, ...decision, silent };
   });
 }
 

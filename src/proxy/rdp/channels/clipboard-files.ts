@@ -69,7 +69,7 @@ export class ClipboardFiles {
 
   #part(file: OfferedFile, position: bigint, data: Uint8Array, events: ChannelEvent[]): void {
     // read again from its start: what crossed before is told apart
-    if (position === 0n && file.hash !== undefined && file.hash.bytes > 0n) this.#end(file, events);
+    if (position === 0n && file.hash?.isBegun) this.#end(file, events);
     if (data.length === 0 && file.size !== 0n) return;
     file.hash ??= this.#begin(file, events);
     file.hash.add(position, data);

@@ -26,9 +26,9 @@ export class FileHash {
     this.#budget = budget;
   }
 
-  /** Bytes that crossed, whether in order or not. */
-  get bytes(): bigint {
-    return this.#bytes;
+  /** Whether the first byte has come, or its hash is given up: a part from the start on is then the start of a new reading. */
+  get isBegun(): boolean {
+    return this.#broken || this.#next > 0n;
   }
 
   /** The first byte that has not come in order yet. */

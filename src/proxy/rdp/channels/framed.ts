@@ -76,6 +76,11 @@ export function swallowed(): Channel {
   return { fromClient: () => nothing, fromTarget: refuse, close: () => [] };
 }
 
+/** A channel that the target knows and nothing passes on. */
+export function silent(): Channel {
+  return { fromClient: () => nothing, fromTarget: () => nothing, close: () => [] };
+}
+
 /** Suspend and resume are the target's to say (MS-RDPBCGR §2.2.6.1.1). */
 function control(from: Side, chunk: Chunk): Passed | Violation {
   if (chunk.control === undefined || from === 'client')

@@ -8,7 +8,7 @@ import { clipboard } from './clipboard.ts';
 import { devices } from './devices.ts';
 import { dynamic } from './dynamic.ts';
 import { type Channel, type ChannelLimits, channelLimits } from './filter.ts';
-import { framed, swallowed, unread } from './framed.ts';
+import { framed, silent, swallowed, unread } from './framed.ts';
 
 /** Opens the filter. Each session has its own; nothing is shared between them. */
 export function openChannel(
@@ -17,6 +17,7 @@ export function openChannel(
   limits: ChannelLimits = channelLimits,
 ): Channel {
   if (!decision.allowed) return swallowed();
+  if (decision.silent) return silent();
   const { name } = decision;
   if (sameName(name, staticNames.clipboard)) return framed(clipboard(policy, limits), limits);
   if (sameName(name, staticNames.devices)) return framed(devices(policy, limits), limits);

@@ -45,7 +45,7 @@ export class OpenFile {
   /** Bytes that the target got from the client. */
   read(position: bigint, data: Uint8Array, asked: number, events: ChannelEvent[]): void {
     const stream = this.#place.via !== 'drive';
-    if (!stream && position === 0n && (this.#read?.bytes ?? 0n) > 0n) this.#tellRead(events);
+    if (!stream && position === 0n && this.#read?.isBegun) this.#tellRead(events);
     this.#read ??= new FileHash(this.#ahead);
     this.#read.add(stream ? this.#read.next : position, data);
     if (data.length < asked) this.ends(position + BigInt(data.length));
