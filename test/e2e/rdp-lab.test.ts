@@ -8,7 +8,7 @@ import { fullMachines } from '../lab/machine.ts';
 import { startBetween } from '../lab/rdp/between.ts';
 import { startChromium } from '../lab/rdp/chromium.ts';
 import { startCleanPathGateway } from '../lab/rdp/clean-path.ts';
-import { colours, differingPixels, psnr, untilSame } from '../lab/rdp/compare.ts';
+import { colours, differingPixels, find, psnr, untilSame } from '../lab/rdp/compare.ts';
 import { type Display, startDisplay } from '../lab/rdp/display.ts';
 import { startFalseTarget } from '../lab/rdp/false-target.ts';
 import type { Picture } from '../lab/rdp/picture.ts';
@@ -16,6 +16,7 @@ import { startRdesktop } from '../lab/rdp/rdesktop.ts';
 import type { RdpClient } from '../lab/rdp/rdp-client.ts';
 import { click, picture, readClipboard, type Screen, type as typeText, writeClipboard } from '../lab/rdp/screen.ts';
 import { type ShadowServer, startShadow } from '../lab/rdp/shadow.ts';
+import { painted } from '../lab/rdp/text.ts';
 import { startXfreerdp, tryXfreerdp } from '../lab/rdp/xfreerdp.ts';
 import { startXrdp, type XrdpMachine } from '../lab/rdp/xrdp.ts';
 
@@ -48,12 +49,16 @@ describe.runIf(fullMachines)('an xrdp machine', () => {
   });
 
   test('shows xfreerdp the desktop of the account, and the account takes what is typed', async () => {
+    const words = Promise.all([painted('svc'), painted('desk-01'), painted('ana')]);
     await using client = await startXfreerdp(display, { ...machine, ...account });
     await client.connected(soon());
     const screen = await machine.session('svc', soon());
     const seen = await sameAs(screen, client);
     expect([seen.width, seen.height]).toEqual([1024, 768]);
     expect(colours(seen)).toBeGreaterThan(2);
+    const [svc, host, ana] = await words;
+    expect([find(seen, svc), find(seen, host)]).toEqual([expect.anything(), expect.anything()]);
+    expect(find(seen, ana)).toBeUndefined();
     await click(display, 100, 60);
     await typeText(display, 'id -un >~/typed; exit\n');
     await expect.poll(() => machine.machine.readFile('/home/svc/typed').catch(() => ''), patient).toBe('svc\n');
@@ -127,7 +132,18 @@ describe.runIf(fullMachines)('an xrdp machine', () => {
     await machine.endSessions('svc');
   });
 
-  test('hands a copied text to the client', async () => {
+  test('hands copied text to rdesktop and takes it from there', async () => {
+    await using client = await startRdesktop(display, { ...machine, ...account, more: ['-r', 'clipboard:CLIPBOARD'] });
+    await client.connected(soon());
+    const screen = await machine.session('svc', soon());
+    await sameAs(screen, client);
+    await writeClipboard(screen, 'down: ä');
+    await expect.poll(() => readClipboard(display).catch(() => ''), patient).toBe('down: ä');
+    await writeClipboard(display, 'up: ö');
+    await expect.poll(() => readClipboard(screen).catch(() => ''), patient).toBe('up: ö');
+  });
+
+  test('hands a copied text to xfreerdp', async () => {
     await using client = await startXfreerdp(display, { ...machine, ...account, clipboard: true });
     await client.connected(soon());
     const screen = await machine.session('svc', soon());
@@ -136,22 +152,24 @@ describe.runIf(fullMachines)('an xrdp machine', () => {
     await expect.poll(() => readClipboard(display).catch(() => ''), patient).toBe('from the target: ä');
   });
 
-  test('sees the folder that the client gives it as a drive', async () => {
+  test('sees the folder that rdesktop gives it as a drive, and writes to it', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'lab-drive-'));
     await writeFile(join(folder.path, 'note'), 'from the client');
     const drive = { name: 'mine', folder: folder.path };
-    await using client = await startXfreerdp(display, { ...machine, ...account, drive });
+    await using client = await startRdesktop(display, { ...machine, ...account, drive });
     await client.connected(soon());
     const screen = await machine.session('svc', soon());
-    const read = (): Promise<string> =>
-      screen.run(['cat', '/home/svc/thinclient_drives/mine/note']).then((ran) => ran.stdout, String);
+    const mine = '/home/svc/thinclient_drives/mine';
+    const read = (): Promise<string> => screen.run(['cat', `${mine}/note`]).then((ran) => ran.stdout, String);
     await expect.poll(read, patient).toBe('from the client');
+    await screen.run(['sh', '-c', `echo back >${mine}/answer`]);
+    expect(await readFile(join(folder.path, 'answer'), 'utf8')).toBe('back\n');
   });
 
   test('takes the password that PAM knows now, and no other', async () => {
     const changed = await machine.machine.exec(['chpasswd'], { input: 'ana:changed pass\n' });
     expect(changed.code).toBe(0);
-    await using client = await startXfreerdp(display, { ...machine, ...other });
+    await using _refused = await startXfreerdp(display, { ...machine, ...other });
     await machine.logged('login failed for user ana', soon());
     await using right = await startXfreerdp(display, { ...machine, ...other, password: 'changed pass' });
     await right.connected(soon());

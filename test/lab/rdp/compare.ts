@@ -57,3 +57,20 @@ function words(picture: Picture): Uint32Array {
 function size(picture: Picture): string {
   return `${picture.width}x${picture.height}`;
 }
+
+/** Where `part` is in a picture, pixel by pixel: the topmost place, or undefined if it is nowhere. */
+export function find(whole: Picture, part: Picture): { readonly x: number; readonly y: number } | undefined {
+  const [all, wanted] = [words(whole), words(part)];
+  const rowAt = (x: number, y: number, row: number): boolean => {
+    for (let i = 0; i < part.width; i++)
+      if (all[(y + row) * whole.width + x + i] !== wanted[row * part.width + i]) return false;
+    return true;
+  };
+  for (let y = 0; y + part.height <= whole.height; y++)
+    for (let x = 0; x + part.width <= whole.width; x++) {
+      let row = 0;
+      while (row < part.height && rowAt(x, y, row)) row++;
+      if (row === part.height) return { x, y };
+    }
+  return undefined;
+}

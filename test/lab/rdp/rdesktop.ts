@@ -12,7 +12,8 @@ export async function startRdesktop(display: Display, options: RdpClientOptions)
   const { width = 1024, height = 768 } = options;
   const argv = ['rdesktop', '-u', options.user, '-d', options.domain ?? '', '-p', '-', '-T', title, '-v'];
   const picture = ['-g', `${width}x${height}+0+0`, '-a', String(options.bpp ?? 24)];
-  argv.push(...picture, ...(options.more ?? []), `${options.address}:${options.port}`);
+  const drive = options.drive === undefined ? [] : ['-r', `disk:${options.drive.name}=${options.drive.folder}`];
+  argv.push(...picture, ...drive, ...(options.more ?? []), `${options.address}:${options.port}`);
   return startClient(display, {
     argv,
     input: `${options.password}\nyes\n`,

@@ -21,6 +21,11 @@ export interface RdpClientOptions {
   readonly height?: number;
   /** Colour depth it asks for; default 32 (rdesktop: 24). */
   readonly bpp?: 8 | 15 | 16 | 24 | 32;
+  /**
+   * A folder of this machine that the session sees as a drive. With xrdp only rdesktop gets so far: xfreerdp opens the
+   * channel and announces no drive, because xrdp does not promise the message that says when a user is logged on.
+   */
+  readonly drive?: { readonly name: string; readonly folder: string };
   /** More arguments, in the client's own words. */
   readonly more?: readonly string[];
 }

@@ -16,8 +16,6 @@ export interface FreeRdpOptions extends RdpClientOptions {
   readonly dynamicResolution?: boolean;
   /** Off unless asked for. */
   readonly clipboard?: boolean;
-  /** A folder of this machine that the session sees as a drive. */
-  readonly drive?: { readonly name: string; readonly folder: string };
 }
 
 /** Starts xfreerdp. It does not wait for anything: see `connected`. */
