@@ -107,6 +107,13 @@ test.each([2, 4, 5, 6])('a client of version %i that saw another TLS key is refu
   expect(code(step)).toBe('ntlm.public-key');
 });
 
+test('a client of version 5 or 6 that sends no nonce is refused', async () => {
+  for (const version of [5, 6]) {
+    const publicKey = certificate.publicKey;
+    expect(code(await new HandClient({ version, publicKey, noNonce: true }).logIn())).toBe('ntlm.protocol');
+  }
+});
+
 test('a client that delegates no password is refused', async () => {
   expect(code(await new HandClient({ delegated: empty }).logIn())).toBe('ntlm.no-password');
   const smartCard = der(

@@ -39,6 +39,7 @@ export interface Lies {
   readonly silent?: boolean;
   /** pubKeyAuth with the last token; bare NTLM knows no other way. */
   readonly together?: boolean;
+  readonly noNonce?: boolean;
   readonly dropFlag?: number;
   readonly ntResponse?: Uint8Array;
   readonly avFlags?: number;
@@ -132,7 +133,10 @@ export class HandClient {
     const version = lies.version ?? 6;
     const nonce = chance(32);
     const key = keyBinding('client-to-server', version, nonce, lies.publicKey ?? certificate.publicKey);
-    const binding = { pubKeyAuth: sealing.seal(key), ...(version >= 5 ? { clientNonce: nonce } : {}) };
+    const binding = {
+      pubKeyAuth: sealing.seal(key),
+      ...(version >= 5 && lies.noNonce !== true ? { clientNonce: nonce } : {}),
+    };
     const negoToken = this.#wrap(authenticate, mic);
     let step: AcceptorStep;
     if (lies.spnego === true && lies.together !== true) {

@@ -33,6 +33,7 @@ import {
   largestTsRequest,
   tsRequestLength,
 } from '../../../src/protocol/ntlm/wire/ts-request.ts';
+import { der, tag } from '../../../src/protocol/wire/der.ts';
 import { isViolation } from '../../../src/protocol/wire/violation.ts';
 import { acceptor, certificate, chance, initiator, login, never, now } from './stage.ts';
 
@@ -135,6 +136,20 @@ test('a TSRequest is read back with every field, and its error code has four byt
   // a peer that writes DER by the book has five
   expect(decodeTsRequest(bytes('300e a003020106 a407020500c000006d'))).toMatchObject({ errorCode: 0xc000006d });
   expect(decodeTsRequest(bytes('300f a003020106 a408020601c000006d00'))).toHaveProperty('violation');
+});
+
+test('a TSRequest with two tokens, bytes after a field, or fields that nobody knows is refused', () => {
+  const version = bytes('a003020106');
+  const token = bytes('3005a0030401aa');
+  const whole = (...fields: readonly Uint8Array[]): Uint8Array => der(tag.sequence, version, ...fields);
+  const tokens = (...each: readonly Uint8Array[]): Uint8Array => der(tag.context(1), der(tag.sequence, ...each));
+  expect(decodeTsRequest(whole(tokens(token)))).toMatchObject({ negoToken: Uint8Array.of(0xaa) });
+  expect(decodeTsRequest(whole(tokens(token, token)))).toHaveProperty('violation');
+  expect(decodeTsRequest(whole(tokens()))).toHaveProperty('violation');
+  expect(decodeTsRequest(whole(bytes('a205040100 0400')))).toHaveProperty('violation');
+  expect(decodeTsRequest(whole(bytes('a603020101')))).toHaveProperty('violation');
+  // fields have an order
+  expect(decodeTsRequest(whole(bytes('a303040100'), bytes('a203040100')))).toHaveProperty('violation');
 });
 
 test('a TSRequest is cut out of a stream by its own length, and a large one is refused before it has come', () => {
