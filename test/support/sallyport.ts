@@ -14,6 +14,8 @@ export interface Product extends AsyncDisposable {
   readonly rootKey: string;
   /** Where ssh clients come in. */
   readonly ssh: { readonly address: string; readonly port: number };
+  /** Where clients of RDP come in. */
+  readonly rdp: { readonly address: string; readonly port: number };
   /** The one-time code of the first administrator, if there was nobody. */
   readonly code: string | undefined;
   /** The supervisor's process id; its children are found below it. */
@@ -94,6 +96,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     }),
   ]);
   const at = /^ {2}ssh +([^:]+):(\d+)/m.exec(said.join('\n'));
+  const rdp = /^ {2}rdp +([^:]+):(\d+)/m.exec(said.join('\n'));
   const code = /^ {2}([a-z0-9]{6}(?:-[a-z0-9]{4,6})+)$/m.exec(said.join('\n'))?.[1];
   const cli = (words: readonly string[], input = ''): Promise<Ran> =>
     run([process.execPath, main, '--data', data, ...words], { input, env });
@@ -105,6 +108,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     data,
     rootKey,
     ssh: { address: at?.[1] ?? '', port: Number(at?.[2]) },
+    rdp: { address: rdp?.[1] ?? '', port: Number(rdp?.[2]) },
     code,
     pid: child.pid ?? 0,
     cli,

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { isRefusal, type Refusal } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { Keeper } from '../../link/link.ts';
-import { openAcceptor, openInitiator } from '../../protocol/ntlm/ntlm.ts';
+import { fileTime, openAcceptor, openInitiator } from '../../protocol/ntlm/ntlm.ts';
 import type { RdpStream } from '../../protocol/rdp/rdp.ts';
 import { ProxyError } from '../errors.ts';
 import type { Peer } from '../place.ts';
@@ -32,7 +32,7 @@ export async function proveByCredSsp(
   using acceptor = openAcceptor({
     certificate: leaf,
     names: { netbios: 'SALLYPORT', dns: hostname() },
-    now: fileTime(),
+    now: fileTime(Date.now()),
     chance: (count) => new Uint8Array(randomBytes(count)),
     judge: async (claim, waiting) => {
       login = await beginLogin(keeper, peer, claim, waiting);
@@ -75,7 +75,7 @@ export async function logInByCredSsp(
     password,
     host,
     certificate: certificate ?? new Uint8Array(),
-    now: fileTime(),
+    now: fileTime(Date.now()),
     chance: (count) => new Uint8Array(randomBytes(count)),
   });
   stream.write(initiator.first);
@@ -85,9 +85,4 @@ export async function logInByCredSsp(
     stream.write(send);
     if (done) return undefined;
   }
-}
-
-/** 100 ns since 1601 (MS-DTYP §2.3.3). */
-function fileTime(): bigint {
-  return (BigInt(Date.now()) + 11_644_473_600_000n) * 10_000n;
 }

@@ -88,9 +88,13 @@ export async function spliceRdp(
       }
     });
   };
-  signal.addEventListener('abort', () => finish({ by: 'signal', words: wordsOf(signal.reason) }), { once: true });
-  if (signal.aborted) finish({ by: 'signal', words: wordsOf(signal.reason) });
-  client.gone.addEventListener('abort', () => finish({ by: 'client', words: 'closed the connection' }));
+  const aborted = (): void => {
+    // the session's signal fires for a client that left, too
+    if (client.gone.aborted) finish({ by: 'client', words: 'closed the connection' });
+    else finish({ by: 'signal', words: wordsOf(signal.reason) });
+  };
+  signal.addEventListener('abort', aborted, { once: true });
+  if (signal.aborted) aborted();
   target.gone.addEventListener('abort', () => finish({ by: 'target', words: 'closed the connection' }));
   using _idle = watchIdleness(session, taps, place, (reason) => session.end(reason));
   side(target, (message) => relay.fromTarget(message));
