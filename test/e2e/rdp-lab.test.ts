@@ -156,6 +156,8 @@ describe.runIf(fullMachines)('an xrdp machine', () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'lab-drive-'));
     await writeFile(join(folder.path, 'note'), 'from the client');
     const drive = { name: 'mine', folder: folder.path };
+    // A desktop whose last client had no drives shows none to the next.
+    await machine.endSessions('svc');
     await using client = await startRdesktop(display, { ...machine, ...account, drive });
     await client.connected(soon());
     const screen = await machine.session('svc', soon());

@@ -111,8 +111,7 @@ export async function startXrdp(
       if (ran.code !== 0) throw new Error(`scrolling ended with ${ran.code}: ${ran.stderr}`);
     },
     endSessions: async (user) => {
-      await machine.exec(['pkill', '-KILL', '-u', user]);
-      await machine.exec(['rm', '-f', `/home/${user}/.lab-ready`, `/home/${user}/.lab-terminal`]);
+      await machine.exec(['timeout', '10', 'bash', '-c', end, 'end', user]);
     },
     renewCertificate: async () => {
       shown = await makeSelfSigned(options.name);
@@ -146,6 +145,18 @@ const follow = `
 file=/home/$1/.lab-ready
 until [ -s "$file" ]; do sleep 0.05; done
 cat "$file"
+`;
+
+/**
+ * Ends all that the account runs, and waits until the manager has noticed: it would send the next login to the old display.
+ * A channel server that is killed leaves its drives mounted, and the next one could not mount its own.
+ */
+const end = `
+pkill -KILL -u $1
+umount -l /home/$1/thinclient_drives 2>/dev/null
+rm -f /home/$1/.lab-ready /home/$1/.lab-terminal
+count() { grep -c "$1 session.*username $2," ${sesmanLog}; }
+until [ "$(count created $1)" -le "$(count terminated $1)" ]; do sleep 0.05; done
 `;
 
 const desktop = `#!/bin/bash
