@@ -184,6 +184,24 @@ test('the end of a file may also be known by its size, or by a read that finds n
   }
 });
 
+test('the size may have been asked for through another opening of the same file', () => {
+  const file = opened('drives', '\\a');
+  file.send('target', ask(5, 7, 5, bytes('05 00 00 00', '00'.repeat(28))));
+  file.send(
+    'client',
+    complete(5, 0, (out) => out.u32(22).u64(4096n).u64(3000n).zeros(6)),
+  );
+  file.close();
+  file.send('target', askCreate(6, '\\a', 0x80000000, 1));
+  file.send(
+    'client',
+    complete(6, 0, (out) => out.u32(7).u8(1)),
+  );
+  file.read(0, 3000, content);
+  file.close();
+  expect(only(file.events, 'file.transferred')).toMatchObject([{ size: 3000n, sha256, partial: false }]);
+});
+
 test('a file read in part or not in order is partial', () => {
   const half = opened('drives', '\\a');
   half.read(0, 1500, content.subarray(0, 1500));
