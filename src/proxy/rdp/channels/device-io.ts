@@ -45,6 +45,8 @@ export class DeviceIo {
   #limits: ChannelLimits;
   #asked = new Map<string, Asked>();
   #files = new Map<string, { readonly device: number; readonly file: OpenFile }>();
+  /** Sizes that the client told of files by path: some targets ask for them through another opening of the same file. */
+  #sizes = new Map<string, bigint>();
   #ahead: Ahead;
 
   constructor(policy: RdpPolicy, limits: ChannelLimits) {
@@ -68,6 +70,7 @@ export class DeviceIo {
     if (this.#asked.size >= this.#limits.pending) return { violation: 'too many device requests at once' };
     const { call } = request;
     if (call.call === 'write') file?.write(call.offset, call.data);
+    if (call.call === 'write' || call.call === 'set-information') this.#sizes.delete(`${request.device}:${file?.name}`);
     const kept = call.call === 'write' ? { call: call.call, bytes: call.data.length } : call;
     this.#asked.set(key, { device: request.device, id: request.file, known, call: kept, file });
     return { passes: true };
@@ -102,8 +105,11 @@ export class DeviceIo {
         const key = `${asked.device}:${created.file}`;
         // a client that gives one number to two files: the first is told now, because it cannot be told apart later
         this.#files.get(key)?.file.close(events);
-        if (asked.known.type !== 'smartcard')
-          this.#files.set(key, { device: asked.device, file: new OpenFile(placeOf(asked.known), call, this.#ahead) });
+        if (asked.known.type === 'smartcard') return true;
+        const opened = new OpenFile(placeOf(asked.known), call, this.#ahead);
+        const size = this.#sizes.get(`${asked.device}:${call.path}`);
+        if (size !== undefined) opened.sized(size);
+        this.#files.set(key, { device: asked.device, file: opened });
         return true;
       }
       case 'close':
@@ -126,7 +132,11 @@ export class DeviceIo {
         return true;
       case 'query-information': {
         const size = call.level === 5 ? sizeDone(done.tail) : undefined;
-        if (size !== undefined) file?.sized(size);
+        if (size === undefined || file === undefined) return true;
+        file.sized(size);
+        const [oldest] = this.#sizes.keys();
+        if (oldest !== undefined && this.#sizes.size >= this.#limits.openFiles) this.#sizes.delete(oldest);
+        this.#sizes.set(`${asked.device}:${file.name}`, size);
         return true;
       }
       default:
@@ -156,6 +166,7 @@ export class DeviceIo {
       open.file.close(events);
       this.#files.delete(key);
     }
+    this.#sizes.clear();
     for (const [key, asked] of this.#asked)
       if (device === undefined || asked.device === device) this.#asked.delete(key);
   }
