@@ -42,7 +42,7 @@ export async function spliceRdp(
   const client = front.stream;
   const target = back.stream;
   const taps = openTaps(session, recorder, place);
-  for (const { name, allowed, why } of back.decisions) taps.decided(name, allowed, why);
+  for (const { name, allowed, silent, why } of back.decisions) taps.decided(name, allowed && !silent, why);
   const relay = new RdpRelay(
     {
       client: { io: front.accepted.io, user: front.accepted.user },
