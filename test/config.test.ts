@@ -24,6 +24,43 @@ const thrown = (work: () => unknown): unknown => {
   }
 };
 
+describe('where clients of RDP come in', () => {
+  test('is port 13389 of this machine alone, unless told', () => {
+    expect(readConfig({}, {}).rdp).toEqual({ address: '127.0.0.1', port: 13389, names: [] });
+    expect(readConfig({ rdpListen: '0.0.0.0:3389' }, {}).rdp).toMatchObject({ address: '0.0.0.0', port: 3389 });
+    const env = { SALLYPORT_RDP_LISTEN: '3390', SALLYPORT_RDP_NAMES: 'gate.corp.example, 192.0.2.1' };
+    expect(readConfig({}, env).rdp).toEqual({
+      address: '127.0.0.1',
+      port: 3390,
+      names: ['gate.corp.example', '192.0.2.1'],
+    });
+    const config = file('{ rdp: { port: 3391, names: [a.example], certificate: c.pem, key: k.pem } }');
+    expect(readConfig({ config }, {}).rdp).toEqual({
+      address: '127.0.0.1',
+      port: 3391,
+      names: ['a.example'],
+      certificate: resolve('c.pem'),
+      key: resolve('k.pem'),
+    });
+  });
+
+  test('is nowhere when it is off', () => {
+    expect(readConfig({ rdpListen: 'off' }, {}).rdp).toBeUndefined();
+    expect(readConfig({}, { SALLYPORT_RDP_LISTEN: 'off' }).rdp).toBeUndefined();
+    expect(readConfig({ config: file('{ rdp: off }') }, {}).rdp).toBeUndefined();
+  });
+
+  test.each([
+    '{ rdp: { certificate: c.pem } }',
+    '{ rdp: { key: k.pem } }',
+    '{ rdp: { names: ["a b"] } }',
+    '{ rdp: 3389 }',
+  ])('cannot be %s', (text) => {
+    const error = thrown(() => readConfig({ config: file(text) }, {}));
+    expect(error).toMatchObject({ code: 'config.invalid' });
+  });
+});
+
 describe('a setting', () => {
   const config = file(
     '{ data: /of/file, rootKey: /key/of/file, gates: 4, drainSeconds: 5, logLevel: warn, ssh: { port: 24 } }',

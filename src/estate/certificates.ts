@@ -8,6 +8,7 @@
  * in clear to whoever answers.
  */
 import { createHash, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { Actor } from '../audit/audit.ts';
 import type { Db, Tx } from '../db/db.ts';
 import { EstateError } from './errors.ts';
@@ -77,7 +78,8 @@ export function isVouchedFor(chain: readonly Uint8Array[], pem: string, name: st
     const anchors = (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
       (one) => new X509Certificate(one),
     );
-    if (leaf === undefined || (leaf.checkHost(name) === undefined && leaf.checkIP(name) === undefined)) return false;
+    if (leaf === undefined) return false;
+    if ((isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) === undefined) return false;
     let at = leaf;
     for (let steps = 0; steps <= between.length; steps++) {
       if (!isValid(at, now)) return false;

@@ -6,6 +6,7 @@
  * Where the configuration names files, they are shown to clients in place of our own; the authority still signs files.
  */
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
@@ -154,16 +155,15 @@ function isGood(der: Uint8Array, altNames: readonly string[], issuer: Uint8Array
   const certificate = new X509Certificate(der);
   if (certificate.validToDate.getTime() <= until) return false;
   if (issuer !== undefined && !certificate.verify(new X509Certificate(issuer).publicKey)) return false;
-  const has = (certificate.subjectAltName ?? '').split(', ').filter((part) => part !== '').length;
-  return (
-    has === altNames.length &&
-    altNames.every((name) => (certificate.checkHost(name) ?? certificate.checkIP(name)) !== undefined)
-  );
+  const stands = (name: string): boolean =>
+    (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
+  const count = (certificate.subjectAltName ?? '').split(', ').filter((part) => part !== '').length;
+  return count === altNames.length && altNames.every(stands);
 }
 
 /** The configured names, the address it listens at, and where that is every address, those of this machine. */
 function namesOf({ names, address }: AuthoritySettings): string[] {
-  const all = new Set([...names]);
+  const all = new Set(names);
   if (address !== '0.0.0.0' && address !== '::') all.add(address);
   else
     for (const one of Object.values(networkInterfaces()).flat())

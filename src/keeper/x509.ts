@@ -138,7 +138,7 @@ function addressBytes(address: string): Uint8Array {
     half === '' ? [] : half.split(':').map((part) => Number.parseInt(part, 16));
   const left = parts(head);
   const right = tail === undefined ? [] : parts(tail);
-  const words = [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right];
+  const words = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right];
   return Uint8Array.from(words.flatMap((word) => [word >> 8, word & 0xff]));
 }
 

@@ -47,3 +47,30 @@ export async function place(): Promise<Place> {
     },
   };
 }
+
+/** The same people; win-01 is a Windows machine with two services, admin and svc, and web-01 has ssh. */
+export async function desktops(): Promise<Place> {
+  const room = await place();
+  await inTransaction(room.db, async (tx) => {
+    const rdp = (name: string, port: number, settings = {}) => ({ name, protocol: 'rdp' as const, port, settings });
+    await declareTargets(
+      tx,
+      [
+        {
+          name: 'win-01',
+          platform: 'windows',
+          address: '192.0.2.3',
+          services: [rdp('rdp', 3389, { domain: 'CORP' }), rdp('rdp-tls', 3390, { security: 'tls' })],
+        },
+      ],
+      options,
+    );
+    const accounts = ['admin@win-01', 'svc@win-01'];
+    await declareAccounts(
+      tx,
+      accounts.map((name) => ({ name, kind: 'password' as const })),
+      options,
+    );
+  });
+  return room;
+}

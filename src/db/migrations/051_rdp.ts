@@ -8,11 +8,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`alter table access_grant add column rdp jsonb not null default '{}'
     constraint access_grant_rdp_object check (jsonb_typeof(rdp) = 'object')`.execute(db);
   await sql`update access_grant set subprotocols = array_replace(subprotocols, 'desktop', 'rdp')`.execute(db);
-  await sql`alter table access_grant add constraint access_grant_subprotocols_known check (
-    array_to_string(subprotocols, ' ') ~ ('^((shell|exec|sftp|scp-up|scp-down|rdp|clipboard-up|clipboard-down'
-      || '|clipboard-files-up|clipboard-files-down|drives|drives-read|printers|ports|smartcards|usb|audio-out|audio-in'
-      || '|camera|display-control|dynamic:[A-Za-z0-9_.:-]{1,128}|static:[A-Za-z0-9_]{1,7})( |$))+$')
-    and array_position(subprotocols, null) is null)`.execute(db);
+  // As a function, because each word is looked at by itself.
+  await sql`
+    create function subprotocols_known(words text[]) returns boolean immutable language sql as $$
+      select not exists (
+        select 1 from unnest(words) as word where word is null or word !~ ('^(shell|exec|sftp|scp-up|scp-down|rdp'
+          || '|clipboard-up|clipboard-down|clipboard-files-up|clipboard-files-down|drives|drives-read|printers|ports'
+          || '|smartcards|usb|audio-out|audio-in|camera|display-control|dynamic:[A-Za-z0-9_.:-]{1,128}'
+          || '|static:[A-Za-z0-9_]{1,7})$'))
+    $$`.execute(db);
+  await sql`alter table access_grant add constraint access_grant_subprotocols_known
+    check (subprotocols_known(subprotocols))`.execute(db);
   await sql`
     create table connection_token (
       id uuid primary key,
