@@ -46,7 +46,7 @@ test('what is recorded is read back, in order and at its time, over any number o
   const step = fc.record({ after: fc.nat(5000), channel: fc.nat(0xffffffff), detail: details, cut: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.constantFrom(1, 200, 5000), async (steps, blockBytes) => {
-      await using it = await made({ limits: { blockBytes } });
+      await using it = await made({ limits: { blockBytes }, keys: 'all' });
       const expected = [{ at: 0, channel: sessionChannel, detail: { kind: 'start', text: '' } as EventDetail }];
       let at = 0;
       for (const { after, channel, detail, cut } of steps) {
