@@ -29,6 +29,7 @@ const reviewed: Readonly<Record<RouteName, string>> = {
   'session.kill': 'Y . . .',
   'recording.list': 'Y . Y .',
   'recording.play': 'Y . Y .',
+  'recording.draw': 'Y . Y .',
   'recording.verify': 'Y . Y .',
   'rotation.rotate': 'Y Y . .',
   'rotation.verify': 'Y Y . .',

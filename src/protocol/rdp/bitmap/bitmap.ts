@@ -7,3 +7,4 @@ export { maxUpdateBytes } from './limits.ts';
 export { type Dirty, openScreen, type Screen } from './screen.ts';
 export { readSnapshot, writeSnapshot } from './snapshot.ts';
 export { type FastPath, openFastPath, slowPathUpdate, type Update, updateCode } from './update.ts';
+export { isViolation, type Violation } from '../../wire/violation.ts';
