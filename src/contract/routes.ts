@@ -225,6 +225,28 @@ export const routes = {
     Type.Object({ recording: Recording }),
     Played,
   ),
+  /**
+   * A recording of a desktop, drawn: a picture as PNG at a time, a film as MP4, or lines of colours for a terminal (one
+   * picture at a time, or several over all of it). Times are in seconds since the start.
+   */
+  'recording.draw': view(
+    'recording.view',
+    Type.Object(
+      {
+        recording: Text,
+        format: Type.Enum(['png', 'mp4', 'strip']),
+        at: Type.Optional(Type.Number({ minimum: 0, maximum: 1e9 })),
+        /** Of a film: no stretch without change is longer than so many seconds. */
+        maxIdle: Type.Optional(Type.Number({ minimum: 0, maximum: 1e9 })),
+        framesPerSecond: Type.Optional(Type.Integer({ minimum: 1, maximum: 30 })),
+        /** Of a strip. */
+        columns: Type.Optional(Type.Integer({ minimum: 10, maximum: 500 })),
+      },
+      { additionalProperties: false },
+    ),
+    Type.Object({ recording: Recording }),
+    Played,
+  ),
   'recording.verify': view(
     'recording.view',
     Type.Object({ recording: Text }, { additionalProperties: false }),

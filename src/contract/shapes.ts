@@ -65,6 +65,8 @@ export const Recording = Type.Object({
   session: Text,
   user: Text,
   account: Text,
+  /** `ssh` or `rdp`. */
+  protocol: Text,
   startedAt: When,
   sealedAt: Type.Optional(When),
   state: Text,

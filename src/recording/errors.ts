@@ -50,6 +50,18 @@ export const recordingErrors = defineErrors({
     meaning: 'the recording belongs to another gate',
     remedy: 'a gate may report only on its own recordings; treat the gate as compromised',
   },
+  'recording.no-picture': {
+    meaning: 'the recording has no picture at that time',
+    remedy: 'name a time within the session, in seconds or as hh:mm:ss; a terminal has no picture, play it instead',
+  },
+  'recording.no-ffmpeg': {
+    meaning: 'there is no ffmpeg on this machine, or it failed',
+    remedy: 'install it where the keeper runs, on Debian with `apt-get install ffmpeg`; pictures need none',
+  },
+  'recording.render': {
+    meaning: 'the process that draws recordings ended without an answer',
+    remedy: 'verify the recording; if it is whole, report what the process said',
+  },
   'recording.spool': {
     meaning: 'the spooled file of a recording cannot be used',
     remedy: 'it must be a regular file in the spool, made by the gate; look at what stands there',
@@ -59,7 +71,11 @@ export const recordingErrors = defineErrors({
 export type RecordingErrorCode = keyof typeof recordingErrors;
 
 export class RecordingError extends SallyportError<RecordingErrorCode> {
+  /** What stands behind the meaning in the message. */
+  readonly detail: string | undefined;
+
   constructor(code: RecordingErrorCode, detail?: string, options?: ErrorOptions) {
     super(code, recordingErrors[code], detail, options);
+    this.detail = detail;
   }
 }

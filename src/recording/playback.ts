@@ -7,7 +7,7 @@ import { RecordingError } from './errors.ts';
 import { readEvents } from './format/codec.ts';
 import { isViolation, type RecordingHeader } from './format/container.ts';
 import type { RecordedEvent } from './format/events.ts';
-import { readParts } from './reading.ts';
+import { type Place, readParts } from './reading.ts';
 
 /** The header of a recording, which needs no key. Throws `recording.broken`. */
 export async function readHeader(path: string): Promise<RecordingHeader> {
@@ -18,26 +18,47 @@ export async function readHeader(path: string): Promise<RecordingHeader> {
   throw new RecordingError('recording.broken', 'header: cut off');
 }
 
+/** The events of one block, and where it stands. */
+export interface ReadBlock {
+  readonly place: Place;
+  /** Nothing before it is needed to read it. */
+  readonly fresh: boolean;
+  /** Microseconds of its last event. */
+  readonly until: number;
+  readonly events: readonly RecordedEvent[];
+}
+
 /**
- * The events of a recording in order, also of one that is still being made or was cut off: then it ends with the last
- * whole block. Throws `recording.broken` at the first part that is damaged, `recording.key` if the key does not fit.
+ * The blocks of a recording in order, also of one that is still being made or was cut off: then it ends with the last
+ * whole block. From a `place` on if one is given, which must be a fresh block's. Throws `recording.broken` at the first
+ * part that is damaged, `recording.key` if the key does not fit.
  */
-export async function* readRecording(path: string, key: Secret, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
+export async function* readBlocks(
+  path: string,
+  key: Secret,
+  signal: AbortSignal,
+  place?: Place,
+): AsyncGenerator<ReadBlock> {
   const opened = dataKey(key);
   let binding = new Uint8Array();
   let history: History = noHistory;
-  for await (const part of readParts(path)) {
+  for await (const part of readParts(path, place)) {
     check(signal);
     if (part.kind === 'broken') throw new RecordingError('recording.broken', `${part.where}: ${part.words}`);
     if (part.kind === 'header') binding = new Uint8Array(part.hash);
     if (part.kind !== 'block') continue;
+    const { number, fresh, from, until } = part.head;
     const block = await readBlock(part.head, part.payload, history, binding, opened);
     history = block.history;
-    const events = readEvents(block.plain, part.head.from);
-    if (isViolation(events))
-      throw new RecordingError('recording.broken', `block ${part.head.number}: ${events.violation}`);
-    yield* events;
+    const events = readEvents(block.plain, from);
+    if (isViolation(events)) throw new RecordingError('recording.broken', `block ${number}: ${events.violation}`);
+    yield { place: { number, offset: part.offset }, fresh, until, events };
   }
+}
+
+/** The events of a recording in order, as `readBlocks` reads them. */
+export async function* readRecording(path: string, key: Secret, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
+  for await (const { events } of readBlocks(path, key, signal)) yield* events;
 }
 
 export interface PlayOptions {

@@ -89,8 +89,17 @@ export function fileSource(file: FileHandle): Source {
   };
 }
 
-/** The parts of the file at `path`, which is closed when the iteration ends. A file that is not there is a broken header. */
-export async function* readParts(path: string): AsyncGenerator<Part> {
+/** A block in the file from which reading goes on: its number, and where it stands. */
+export interface Place {
+  readonly number: number;
+  readonly offset: number;
+}
+
+/**
+ * The parts of the file at `path`, which is closed when the iteration ends: all, or the header and what stands from a
+ * place on. A file that is not there is a broken header.
+ */
+export async function* readParts(path: string, place?: Place): AsyncGenerator<Part> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -99,11 +108,11 @@ export async function* readParts(path: string): AsyncGenerator<Part> {
     return yield { kind: 'broken', where: 'header', words: 'there is no file', number: 0, offset: 0 };
   }
   await using _ = file;
-  yield* partsOf(fileSource(file));
+  yield* partsOf(fileSource(file), place);
 }
 
-/** Header, blocks in order, and at last exactly one of seal, cut or broken. */
-export async function* partsOf(source: Source): AsyncGenerator<Part> {
+/** Header, blocks in order (from a place on, if one is given), and at last exactly one of seal, cut or broken. */
+export async function* partsOf(source: Source, place?: Place): AsyncGenerator<Part> {
   const broken = (where: string, words: string, number: number, offset: number): BrokenPart => {
     return { kind: 'broken', where, words, number, offset };
   };
@@ -118,9 +127,10 @@ export async function* partsOf(source: Source): AsyncGenerator<Part> {
   if (isViolation(header)) return yield broken('header', header.violation, 0, 0);
   yield { kind: 'header', header, hash, bytes: whole };
 
-  let offset = whole.length;
-  let previous = hash;
-  for (let number = 0; ; number++) {
+  let offset = place?.offset ?? whole.length;
+  // before a place stands the hash of the block before it, which that block's own binds to
+  let previous: Uint8Array = place === undefined ? hash : await source.read(place.offset - hashLength, hashLength);
+  for (let number = place?.number ?? 0; ; number++) {
     const part = await nextPart(source, number, offset, previous);
     yield part;
     if (part.kind !== 'block') return;

@@ -14,9 +14,10 @@ import { writeEvent, writeStream } from './format/codec.ts';
 import { maxPayload, writeUpdate } from './format/desktop-codec.ts';
 import type { UpdateEvent } from './format/desktop-events.ts';
 import { encodeHeader, hashLength, type RecordingHeader } from './format/container.ts';
-import { type EchoGuard, guardEcho, type TypedLine } from './format/echo.ts';
+import { type EchoGuard, guardEcho } from './format/echo.ts';
 import type { EventDetail, StreamKind } from './format/events.ts';
 import { type FieldWriter, writeFields } from './format/fields.ts';
+import { guardKeys, type KeyGuard } from './format/keys.ts';
 import { blockTarget, maxBody, sessionChannel } from './format/limits.ts';
 import { type Line, openLine } from './line.ts';
 import { openReports, type ReportBlock } from './reports.ts';
@@ -43,6 +44,8 @@ export interface RecorderOptions {
   readonly spool: string;
   readonly report: ReportBlock;
   readonly clock: Clock;
+  /** What is kept of a desktop's keys: all of them, or none that types a character; that is how it is unless said otherwise. */
+  readonly keys?: 'all' | 'masked';
   readonly limits?: Partial<RecorderLimits>;
 }
 
@@ -90,7 +93,7 @@ export async function openRecorder(options: RecorderOptions, signal: AbortSignal
     queueBytes: limits.queueBytes,
     fail,
   });
-  const recorder = new FileRecorder(options.header, limits, options.clock, line, spare, failure.signal);
+  const recorder = new FileRecorder(options, limits, line, spare, failure.signal);
   try {
     recorder.record({ kind: 'start', text: '' }, sessionChannel, options.clock.now());
     recorder.cut(false);
@@ -142,6 +145,7 @@ class FileRecorder implements Recorder {
   readonly #line: Line;
   readonly #spare: Spare;
   readonly #guards = new Map<number, EchoGuard>();
+  readonly #keys: KeyGuard | undefined;
   readonly #over = new AbortController();
   readonly #chunk: FieldWriter = writeFields(2048);
   #events = 0;
@@ -154,9 +158,8 @@ class FileRecorder implements Recorder {
   #reason = 'session ended';
 
   constructor(
-    header: RecordingHeader,
+    { header, clock, keys }: RecorderOptions,
     limits: RecorderLimits,
-    clock: Clock,
     line: Line,
     spare: Spare,
     failed: AbortSignal,
@@ -168,12 +171,13 @@ class FileRecorder implements Recorder {
     this.#clock = clock;
     this.#line = line;
     this.#spare = spare;
+    this.#keys = keys === 'all' ? undefined : guardKeys();
   }
 
   append(kind: StreamKind, channel: number, bytes: Uint8Array, now: number): void {
     if (this.#ended) return;
     const guard = this.#guards.get(channel);
-    if (kind === 'input' && guard !== undefined) return this.#typed(guard.typed(bytes), channel, now);
+    if (kind === 'input' && guard !== undefined) return this.#put(guard.typed(bytes), channel, now);
     for (let at = 0; at < bytes.length; at += maxBody) {
       const delta = this.#begin(now);
       writeStream(
@@ -185,7 +189,7 @@ class FileRecorder implements Recorder {
       );
       this.#added();
     }
-    if (guard !== undefined) this.#typed(guard.shown(bytes), channel, now);
+    if (guard !== undefined) this.#put(guard.shown(bytes), channel, now);
   }
 
   record(detail: EventDetail, channel: number, now: number): void {
@@ -194,8 +198,9 @@ class FileRecorder implements Recorder {
     if (detail.kind === 'pty' && guard === undefined) this.#guards.set(channel, guardEcho());
     if (detail.kind === 'channel-close' && guard !== undefined) {
       this.#guards.delete(channel);
-      this.#typed(guard.close(), channel, now);
+      this.#put(guard.close(), channel, now);
     }
+    if (detail.kind === 'rdp-key' && this.#keys !== undefined) return this.#put(this.#keys.pass(detail), channel, now);
     if (detail.kind === 'picture' || detail.kind === 'pointer') return this.#update(detail, channel, now);
     const delta = this.#begin(now);
     writeEvent(this.#chunk, delta, channel, detail);
@@ -231,7 +236,8 @@ class FileRecorder implements Recorder {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return;
     const now = this.#clock.now();
-    for (const [channel, guard] of this.#guards) this.#typed(guard.close(), channel, now);
+    for (const [channel, guard] of this.#guards) this.#put(guard.close(), channel, now);
+    this.#put(this.#keys?.close() ?? [], sessionChannel, now);
     this.record({ kind: 'end', reason: this.#reason }, sessionChannel, now);
     this.#ended = true;
     this.cut(true);
@@ -250,10 +256,10 @@ class FileRecorder implements Recorder {
     } while (at < payload.length);
   }
 
-  #typed(lines: readonly TypedLine[], channel: number, now: number): void {
-    for (const line of lines) {
+  #put(details: readonly EventDetail[], channel: number, now: number): void {
+    for (const detail of details) {
       const delta = this.#begin(now);
-      writeEvent(this.#chunk, delta, channel, line);
+      writeEvent(this.#chunk, delta, channel, detail);
       this.#added();
     }
   }

@@ -31,6 +31,7 @@ const reviewed: Readonly<Record<RouteName, string>> = {
   'session.kill': 'Y . . .',
   'recording.list': 'Y . Y .',
   'recording.play': 'Y . Y .',
+  'recording.draw': 'Y . Y .',
   'recording.verify': 'Y . Y .',
   'rotation.rotate': 'Y Y . .',
   'rotation.verify': 'Y Y . .',

@@ -23,6 +23,7 @@ export const desktopDetails: fc.Arbitrary<DesktopDetail> = fc.oneof<fc.Arbitrary
     down: fc.boolean(),
     extended: fc.constantFrom(0 as const, 1 as const, 2 as const),
   }),
+  fc.record({ kind: fc.constant('keyboard' as const), layout: fc.nat(0xffffffff) }),
   fc.record({ kind: fc.constant('keys-masked' as const), count: fc.nat() }),
   fc.record({
     kind: fc.constant('mouse' as const),

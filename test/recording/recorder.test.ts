@@ -6,9 +6,8 @@ import { expect, test } from 'vitest';
 import { text, utf8 } from '../../src/base/bytes.ts';
 import { refuse } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
-import type { EventDetail, RecordedEvent } from '../../src/recording/format/events.ts';
+import type { EventDetail } from '../../src/recording/format/events.ts';
 import { maxBody, sessionChannel } from '../../src/recording/format/limits.ts';
-import { readRecording } from '../../src/recording/playback.ts';
 import { type BlockReport, openRecorder } from '../../src/recording/recorder.ts';
 import { joinUpdates } from '../../src/recording/updates.ts';
 import { canary, searchBytes } from '../support/canary.ts';
@@ -46,7 +45,7 @@ test('what is recorded is read back, in order and at its time, over any number o
   const step = fc.record({ after: fc.nat(5000), channel: fc.nat(0xffffffff), detail: details, cut: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.constantFrom(1, 200, 5000), async (steps, blockBytes) => {
-      await using it = await made({ limits: { blockBytes } });
+      await using it = await made({ limits: { blockBytes }, keys: 'all' });
       const expected = [{ at: 0, channel: sessionChannel, detail: { kind: 'start', text: '' } as EventDetail }];
       let at = 0;
       for (const { after, channel, detail, cut } of steps) {
@@ -73,8 +72,8 @@ test('an update longer than an event is split, and joined again', async () => {
   it.recorder.record({ kind: 'pointer', code: 5, payload: new Uint8Array() }, 4, it.at(2));
   await it.recorder[Symbol.asyncDispose]();
   expect((await it.events()).filter(({ detail }) => detail.kind === 'picture')).toHaveLength(4);
-  const joined: RecordedEvent[] = [];
-  for await (const event of joinUpdates(readRecording(it.path, it.key, never))) joined.push(event);
+  const updates = joinUpdates();
+  const joined = (await it.events()).map((event) => updates.join(event)).filter((event) => event !== undefined);
   expect(joined.slice(1, 3)).toEqual([
     { at: 1_000_000, channel: 4, detail: { kind: 'picture', code: 1, payload } },
     { at: 2_000_000, channel: 4, detail: { kind: 'pointer', code: 5, payload: new Uint8Array() } },

@@ -1,4 +1,5 @@
-/** `recordings`, `play`, `recording verify`: what was recorded. */
+/** `recordings`, `play`, `recording verify`, `recording export`: what was recorded. */
+import { open } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { Part } from '../../contract/contract.ts';
@@ -15,16 +16,17 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
       const { recordings } = await here.call('recording.list', {});
       printList(
         recordings,
-        ['recording', 'session', 'user', 'account', 'startedAt', 'state', 'size', 'blocks'],
+        ['recording', 'protocol', 'session', 'user', 'account', 'startedAt', 'state', 'size', 'blocks'],
         here.format,
         'no recordings yet',
       );
     });
   program
     .command('play <recording>')
-    .description('show what the terminal showed, when it showed it')
+    .description('show what the terminal showed, when it showed it; of a desktop, small pictures')
     .option('--speed <factor>', '2 is twice as fast; 0 is at once', '1')
     .option('--max-idle <seconds>', 'no pause is longer than this', '3')
+    .option('--at <time>', 'of a desktop: the picture at this time, in seconds or as hh:mm:ss')
     .addOption(
       new Option(
         '--format <format>',
@@ -34,7 +36,7 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
     .action(
       async (
         recording: string,
-        options: { speed: string; maxIdle: string; format?: 'text' | 'asciicast' | 'events' },
+        options: { speed: string; maxIdle: string; at?: string; format?: 'text' | 'asciicast' | 'events' },
       ) => {
         const here = with_();
         const speed = Number(options.speed);
@@ -48,6 +50,12 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
           );
           return;
         }
+        const { recordings } = await here.call('recording.list', {});
+        if (recordings.find((each) => each.recording === recording)?.protocol === 'rdp') {
+          await showDesktop(here, recording, options.at);
+          return;
+        }
+        if (options.at !== undefined) throw new CliError('cli.usage', '--at is for the recording of a desktop');
         const parts: Part<'recording.play'>[] = [];
         await here.call('recording.play', { recording, format: 'terminal' }, (part) => void parts.push(part));
         await show(parts, speed, maxIdle, here.signal);
@@ -66,6 +74,17 @@ export function recordingCommands(program: Command, with_: () => Caller): void {
         here.format,
       );
       if (!answer.ok) process.exitCode = exitCodes.conflict;
+    });
+  group
+    .command('export <recording>')
+    .description('the recording of a desktop as a picture, a film or text, into a file or a pipe')
+    .option('--png <time>', 'the picture at this time, in seconds or as hh:mm:ss')
+    .option('--mp4', 'all of it as a film; needs ffmpeg where the keeper runs')
+    .option('--text', 'what was typed, copied and transferred, in order of time')
+    .option('--max-idle <seconds>', 'of a film: no stretch without change is longer than this')
+    .option('--out <file>', 'a new file; without it standard output')
+    .action(async (recording: string, options: ExportOptions) => {
+      await exportTo(options.out, with_(), recording, options);
     });
 }
 
@@ -87,4 +106,73 @@ async function show(
   } finally {
     if (process.stdout.isTTY) process.stdout.write('\u001b[0m\u001b[?25h\n');
   }
+}
+
+interface ExportOptions {
+  readonly png?: string;
+  readonly mp4?: boolean;
+  readonly text?: boolean;
+  readonly maxIdle?: string;
+  readonly out?: string;
+}
+
+/** Seconds of a time that a person wrote: seconds, mm:ss or hh:mm:ss. */
+export function secondsOf(written: string): number {
+  const parts = /^(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)$/.exec(written);
+  if (parts === null) throw new CliError('cli.usage', `not a time: ${plain(written)}`);
+  const [, hours = '0', minutes = '0', seconds = '0'] = parts;
+  return 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds);
+}
+
+async function exportTo(
+  out: string | undefined,
+  here: Caller,
+  recording: string,
+  options: ExportOptions,
+): Promise<void> {
+  const ways = [options.png !== undefined, options.mp4 === true, options.text === true].filter(Boolean).length;
+  if (ways !== 1) throw new CliError('cli.usage', 'say one of --png TIME, --mp4 and --text');
+  if (out === undefined && process.stdout.isTTY && options.text !== true)
+    throw new CliError('cli.usage', 'pictures are not for a terminal: name a file with --out, or a pipe');
+  const maxIdle = options.maxIdle === undefined ? undefined : Number(options.maxIdle);
+  if (maxIdle !== undefined && !(maxIdle >= 0)) throw new CliError('cli.usage', 'a pause is a number from 0');
+  const at = options.png === undefined ? undefined : secondsOf(options.png);
+  const parts: Uint8Array[] = [];
+  const take = (part: { bytes: Uint8Array }): void => void parts.push(part.bytes);
+  if (options.text === true) await here.call('recording.play', { recording, format: 'text' }, take);
+  else if (at !== undefined) await here.call('recording.draw', { recording, format: 'png', at }, take);
+  else {
+    const asked = { recording, format: 'mp4', ...(maxIdle !== undefined && { maxIdle }) } as const;
+    await here.call('recording.draw', asked, take);
+  }
+  if (out === undefined) {
+    for (const part of parts) process.stdout.write(part);
+    return;
+  }
+  try {
+    await using file = await open(out, 'wx', 0o600);
+    for (const part of parts) await file.writeFile(part);
+  } catch (cause) {
+    throw new CliError('cli.file-unwritable', out, { cause });
+  }
+}
+
+/** Small pictures of a desktop in a terminal that has colours; anywhere else, how to get pictures. */
+async function showDesktop(here: Caller, recording: string, time: string | undefined): Promise<void> {
+  const at = time === undefined ? undefined : secondsOf(time);
+  if (!process.stdout.isTTY) {
+    process.stdout.write(
+      [
+        'this is the recording of a desktop; get it with',
+        `  sallyport recording export ${plain(recording)} --mp4 --out FILE`,
+        `  sallyport recording export ${plain(recording)} --png TIME --out FILE`,
+        `  sallyport recording export ${plain(recording)} --text`,
+        '',
+      ].join('\n'),
+    );
+    return;
+  }
+  const columns = Math.max(10, Math.min(500, process.stdout.columns));
+  const asked = { recording, format: 'strip', columns, ...(at !== undefined && { at }) } as const;
+  await here.call('recording.draw', asked, (part) => void process.stdout.write(part.bytes));
 }

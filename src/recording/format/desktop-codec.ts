@@ -8,6 +8,7 @@ export const desktopCode = {
   desktop: 0x80,
   picture: 0x81,
   pointer: 0x82,
+  keyboard: 0x83,
   'rdp-key': 0x88,
   'keys-masked': 0x89,
   mouse: 0x8a,
@@ -55,6 +56,8 @@ export function desktopBody(detail: DesktopDetail): Uint8Array {
         .u8(bit(!detail.down) | (detail.extended << 1))
         .count(detail.code)
         .view();
+    case 'keyboard':
+      return body.count(detail.layout).view();
     case 'keys-masked':
       return body.count(detail.count).view();
     case 'mouse':
@@ -100,6 +103,8 @@ export function readDesktop(kind: number, fields: FieldReader): DesktopDetail | 
       const extended = flags >> 1 === 0 ? 0 : flags >> 1 === 1 ? 1 : 2;
       return { kind: 'rdp-key', input, code: fields.count(), down: (flags & 1) === 0, extended };
     }
+    case desktopCode.keyboard:
+      return { kind: 'keyboard', layout: fields.count() };
     case desktopCode['keys-masked']:
       return { kind: 'keys-masked', count: fields.count() };
     case desktopCode.mouse: {

@@ -55,6 +55,8 @@ export interface ClipboardEvent {
 export type DesktopDetail =
   /** The desktop has this size and depth from now on; what was drawn before it is gone. */
   | { readonly kind: 'desktop'; readonly width: number; readonly height: number; readonly depth: number }
+  /** The client's keyboardLayout, by which keys are read. */
+  | { readonly kind: 'keyboard'; readonly layout: number }
   | UpdateEvent
   | KeyEvent
   /** So many keys were typed that are not kept. */

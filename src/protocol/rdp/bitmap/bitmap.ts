@@ -5,4 +5,6 @@
 export { type Bulk, openBulk } from './bulk.ts';
 export { maxUpdateBytes } from './limits.ts';
 export { type Dirty, openScreen, type Screen } from './screen.ts';
+export { readSnapshot, writeSnapshot } from './snapshot.ts';
 export { type FastPath, openFastPath, slowPathUpdate, type Update, updateCode } from './update.ts';
+export { isViolation, type Violation } from '../../wire/violation.ts';

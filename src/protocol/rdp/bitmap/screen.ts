@@ -11,6 +11,7 @@ import { greys } from './colors.ts';
 import { type Canvas, drawRectangle, type Scratch } from './draw.ts';
 import { maxPixels, maxPointerPixels, maxSide } from './limits.ts';
 import { readShape, type Shape } from './pointer.ts';
+import { arrow, putShape } from './put-pointer.ts';
 import { readPalette, readRectangles } from './rectangles.ts';
 import { type Update, updateCode } from './update.ts';
 
@@ -35,12 +36,31 @@ export interface Screen {
   pointTo(x: number, y: number): void;
   /** A copy of the pixels with the pointer on them. */
   withPointer(): Uint8Array;
+  /** All that later updates build upon, as its own memory: for a key frame, see snapshot.ts. */
+  readonly state: ScreenState;
+}
+
+/** A screen between two updates. */
+export interface ScreenState {
+  readonly canvas: Canvas;
+  readonly palette: Uint32Array;
+  /** The cache of pointers. */
+  readonly shapes: ReadonlyMap<number, Shape>;
+  /** The place in the cache of the pointer that is shown, or another one that has none. */
+  readonly shown: number | 'arrow' | 'none';
+  readonly x: number;
+  readonly y: number;
 }
 
 /** Opens a black screen, or says what is wrong with its size. */
 export function openScreen(width: number, height: number): Screen | Violation {
   const screen = new PixelScreen();
   return screen.resize(width, height) ?? screen;
+}
+
+/** A screen that goes on from a state, which it takes over. */
+export function continueScreen(state: ScreenState): Screen {
+  return new PixelScreen(state);
 }
 
 /** Lives as long as its session's picture: memory, palette and pointers. */
@@ -50,9 +70,30 @@ class PixelScreen implements Screen {
   readonly #scratch: Scratch = { pixels: new Uint32Array(), planes: new Uint8Array() };
   readonly #shapes = new Map<number, Shape>();
   #shapePixels = 0;
-  #shape: Shape | undefined = arrow;
+  #shown: ScreenState['shown'] = 'arrow';
   #x = 0;
   #y = 0;
+
+  constructor(state?: ScreenState) {
+    if (state === undefined) return;
+    this.#canvas = state.canvas;
+    this.#palette = state.palette;
+    for (const [index, shape] of state.shapes) this.#keep(index, shape);
+    this.#shown = state.shown;
+    this.#x = state.x;
+    this.#y = state.y;
+  }
+
+  get state(): ScreenState {
+    return {
+      canvas: this.#canvas,
+      palette: this.#palette,
+      shapes: this.#shapes,
+      shown: this.#shown,
+      x: this.#x,
+      y: this.#y,
+    };
+  }
 
   get width(): number {
     return this.#canvas.width;
@@ -87,10 +128,10 @@ class PixelScreen implements Screen {
       case updateCode.synchronize:
         return [];
       case updateCode.pointerNone:
-        this.#shape = undefined;
+        this.#shown = 'none';
         return [];
       case updateCode.pointerDefault:
-        this.#shape = arrow;
+        this.#shown = 'arrow';
         return [];
       case updateCode.pointerPosition: {
         const reader = new LittleReader(payload);
@@ -117,7 +158,8 @@ class PixelScreen implements Screen {
 
   withPointer(): Uint8Array {
     const pixels = this.#canvas.pixels.slice();
-    if (this.#shape !== undefined) putShape({ ...this.#canvas, pixels }, this.#shape, this.#x, this.#y);
+    const shape = typeof this.#shown === 'number' ? this.#shapes.get(this.#shown) : arrow;
+    if (this.#shown !== 'none' && shape !== undefined) putShape({ ...this.#canvas, pixels }, shape, this.#x, this.#y);
     return new Uint8Array(pixels.buffer);
   }
 
@@ -145,72 +187,22 @@ class PixelScreen implements Screen {
     const former = this.#shapes.get(cached.index)?.pixels.length ?? 0;
     if (this.#shapePixels + cached.shape.pixels.length - former > maxPointerPixels)
       return { violation: 'too many large pointers' };
-    this.#shapePixels += cached.shape.pixels.length - former;
-    this.#shapes.set(cached.index, cached.shape);
-    this.#shape = cached.shape;
+    this.#keep(cached.index, cached.shape);
+    this.#shown = cached.index;
     return [];
+  }
+
+  #keep(index: number, shape: Shape): void {
+    this.#shapePixels += shape.pixels.length - (this.#shapes.get(index)?.pixels.length ?? 0);
+    this.#shapes.set(index, shape);
   }
 
   #cached(payload: Uint8Array): readonly Dirty[] | Violation {
     const reader = new LittleReader(payload);
-    const shape = this.#shapes.get(reader.u16());
+    const index = reader.u16();
     if (reader.violation !== undefined) return { violation: reader.violation };
-    if (shape === undefined) return { violation: 'pointer is not in the cache' };
-    this.#shape = shape;
+    if (!this.#shapes.has(index)) return { violation: 'pointer is not in the cache' };
+    this.#shown = index;
     return [];
   }
-}
-
-/** What clients show as their own pointer: an arrow, black with a white rim. */
-const arrow: Shape = drawn([
-  'O           ',
-  'OO          ',
-  'O#O         ',
-  'O##O        ',
-  'O###O       ',
-  'O####O      ',
-  'O#####O     ',
-  'O######O    ',
-  'O#######O   ',
-  'O########O  ',
-  'O#####OOOOO ',
-  'O##O##O     ',
-  'O#O O##O    ',
-  'OO  O##O    ',
-  'O    O##O   ',
-  '     O##O   ',
-  '      OO    ',
-]);
-
-function drawn(rows: readonly string[]): Shape {
-  const width = rows[0]?.length ?? 0;
-  const pixels = Uint32Array.from(rows.join(''), (mark) => (mark === 'O' ? 0xffffffff : mark === '#' ? 0xff000000 : 0));
-  return { width, height: rows.length, hotX: 0, hotY: 0, pixels };
-}
-
-/** Puts a shape where it points to (x, y); what is past the edges is left out. */
-function putShape(canvas: Canvas, { width, height, hotX, hotY, pixels }: Shape, x: number, y: number): void {
-  for (let row = 0; row < height; row++) {
-    const to = y - hotY + row;
-    if (to < 0 || to >= canvas.height) continue;
-    for (let column = 0; column < width; column++) {
-      const at = x - hotX + column;
-      if (at < 0 || at >= canvas.width) continue;
-      const over = pixels[row * width + column] ?? 0;
-      const place = to * canvas.width + at;
-      canvas.pixels[place] = blend(over, canvas.pixels[place] ?? 0);
-    }
-  }
-}
-
-function blend(over: number, under: number): number {
-  const alpha = over >>> 24;
-  if (alpha === 255) return over;
-  if (alpha === 0) return under;
-  let mixed = 0xff000000;
-  for (let shift = 0; shift < 24; shift += 8) {
-    const channel = ((over >> shift) & 255) * alpha + ((under >> shift) & 255) * (255 - alpha);
-    mixed |= Math.round(channel / 255) << shift;
-  }
-  return mixed >>> 0;
 }
