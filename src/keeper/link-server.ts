@@ -177,8 +177,7 @@ function answersFor(
         authorization: holdings.authorizations.mint({ authorization, address: asked.address }),
         protocol: authorization.service.protocol,
         user: identity.name,
-        account: authorization.account.name,
-        domain: domainOf(authorization),
+        ...loginOf(authorization),
         target: authorization.target.name,
         address: authorization.target.address,
         port: authorization.service.port,
@@ -254,9 +253,13 @@ function factorOf(factor: SentFactor, secret: Secret): Factor {
 
 type AuthorizeAnswer = Exclude<Awaited<ReturnType<Answers<GateQuestions>['authorize']>>, Refusal>;
 
-function domainOf({ service }: Authorization): string {
+/** As what the target is logged in to. A domain that the account's own name has goes before that of the service. */
+function loginOf({ account: { name }, service }: Authorization): { account: string; domain: string } {
+  if (service.protocol !== 'rdp') return { account: name, domain: '' };
+  const slash = name.indexOf('\\');
+  if (slash !== -1) return { account: name.slice(slash + 1), domain: name.slice(0, slash) };
   const { domain } = service.settings;
-  return typeof domain === 'string' ? domain : '';
+  return { account: name, domain: typeof domain === 'string' && !name.includes('@') ? domain : '' };
 }
 
 function rdpTerms({ service, rdp }: Authorization): NonNullable<AuthorizeAnswer['rdp']> {

@@ -64,6 +64,7 @@ const reviewed: Readonly<Record<RouteName, string>> = {
 
 /** The events that each changing route leaves behind, at least one of them. */
 const leaves: Readonly<Partial<Record<RouteName, readonly string[]>>> = {
+  'connection-token.mint': ['identity.token.minted'],
   enrol: ['identity.enrolment.enrolled'],
   'estate.apply': ['estate.applied'],
   'user.code': ['identity.enrolment.created'],

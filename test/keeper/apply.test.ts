@@ -1,6 +1,6 @@
 /** `estate.yaml`: read strictly, applied whole or not at all, and twice changes nothing. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { grantsOf } from '../../src/access/access.ts';
 import { tail } from '../../src/audit/audit.ts';
 import { codeOf } from '../../src/base/errors.ts';
@@ -97,6 +97,50 @@ test('it is applied once; the second time nothing changes and nothing is audited
   expect(again.changes.filter(({ change }) => change !== 'same')).toEqual([]);
   expect(again.unmentioned).toEqual([]);
   expect(await tail(base.db, { after: 0, limit: 1000 })).toHaveLength(events.length);
+});
+
+describe('a service of rdp', () => {
+  const pin = 'AB:'.repeat(31) + 'AB';
+  const withService = (service: string): string =>
+    `targets:\n  - { name: win-01, address: 192.0.2.3, platform: windows, services: [${service}] }\n`;
+
+  test('has port 3389, NLA, and what it says of certificates and its domain', () => {
+    const [target] = readEstate(
+      withService(`{ protocol: rdp, domain: CORP, security: tls, certificates: ['SHA256:${pin}'] }`),
+    ).targets;
+    expect(target?.services).toEqual([
+      {
+        name: 'rdp',
+        protocol: 'rdp',
+        port: 3389,
+        hostKeys: [],
+        certificates: [new Uint8Array(32).fill(0xab)],
+        settings: { security: 'tls', domain: 'CORP' },
+      },
+    ]);
+    expect(readEstate(withService('{ protocol: rdp }')).targets[0]?.services[0]?.settings).toEqual({});
+  });
+
+  test.each([
+    ['{ protocol: rdp, security: tls, hostKeyPolicy: first-use }', /trusted unseen/],
+    ['{ protocol: rdp, security: none }', /security/],
+    ['{ protocol: rdp, hostKeys: [x] }', /certificates, not hostKeys/],
+    ['{ protocol: rdp, tls: off }', /over TLS only/],
+    ['{ protocol: rdp, certificates: [abc] }', /64 hex digits/],
+    ['{ protocol: rdp, domain: "a b" }', /domain/],
+    ['{ protocol: ssh, domain: CORP }', /domain is for services of rdp/],
+    ['{ security: nla }', /security is for services of rdp/],
+  ])('cannot be %s', (service, words) => {
+    expect(() => readEstate(withService(service))).toThrow(words);
+    expect(() => readEstate(withService(service))).toThrow(/line 2/);
+  });
+
+  test('and the conditions of a grant are read', () => {
+    const text = 'grants: [{ name: g, group: g, subprotocols: [rdp], rdp: { depth: 32, idleMinutes: 5, keys: none } }]';
+    expect(readEstate(text).grants[0]?.rdp).toEqual({ depth: 32, idleMinutes: 5, keys: 'none' });
+    expect(() => readEstate(text.replace('32', '8'))).toThrow(/depth/);
+    expect(() => readEstate(text.replace('idleMinutes', 'idle'))).toThrow(/unknown key/);
+  });
 });
 
 test('a change names its fields', async () => {

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isRefusal, type Refusal } from '../../src/base/errors.ts';
 import type { GateId } from '../../src/base/ids.ts';
+import { inTransaction } from '../../src/db/db.ts';
+import { declareAccounts } from '../../src/vault/vault.ts';
 import { silent } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secret.ts';
 import type { Fields, Reply } from '../../src/contract/contract.ts';
@@ -147,6 +149,19 @@ describe('a client with NLA', () => {
     const answer = await keeper.authorize({ login, target: 'win-01', account: 'svc' }, never);
     expect(answer).toMatchObject({ code: 'access.refused' });
   });
+});
+
+test.each([
+  ['CORP\\svc', 'svc', 'CORP'],
+  ['svc@corp.example', 'svc@corp.example', ''],
+])('the account %s logs in as %s of the domain %j', async (name, account, domain) => {
+  await inTransaction(room.db, (tx) =>
+    declareAccounts(tx, [{ name: `${name}@win-01`, kind: 'password' }], { actor: operator, prune: false }),
+  );
+  const login = await begin();
+  await keeper['login.factor']({ login, factor: { kind: 'password', secret: bytes(goodPassword) } }, never);
+  const answer = await keeper.authorize({ login, target: 'win-01', account: name, service: 'rdp' }, never);
+  expect(given(answer)).toMatchObject({ account, domain });
 });
 
 test('a client with TLS alone logs in with a password, and says where it wants to go', async () => {

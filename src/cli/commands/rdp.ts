@@ -70,7 +70,9 @@ async function mint(here: Caller, text: string, options: Options): Promise<void>
     `e.g.      ${plain(command)}`,
     ...(options.file === undefined ? [] : [`file      ${options.file}`]),
   ];
-  printOne({ ...answer, command }, lines.join('\n'), here.format);
+  const { file: _, ...told } = answer;
+  const written = options.file === undefined ? {} : { file: options.file };
+  printOne({ ...told, ...written, command }, lines.join('\n'), here.format);
 }
 
 /** A user name that may be an e-mail address, as a selector writes it. */
