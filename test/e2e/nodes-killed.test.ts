@@ -107,7 +107,7 @@ function rotatingProcess(node: Node, { rootKeyPath, dataDirectory }: Stage, acco
 }
 
 async function declare(node: Node, { declaration, connector, account, admin }: CaseTarget, wire: Wire): Promise<void> {
-  const { name, services = [] } = declaration;
+  const { name, services } = declaration;
   const held = services.map((service) => ({ ...service, port: wire.port }));
   const password = { kind: 'password', connector } as const;
   await inTransaction(node.db, async (tx) => {
