@@ -40,6 +40,24 @@ test('an uncertain value is confirmed, and a tree is decided, while the node tha
   expect(stage.target.jobs, 'no machine tries anything here').toEqual([]);
 });
 
+test('that nobody resolves while it is down is an alert, once on each node, when the wait for silent nodes is over', async () => {
+  const peers = standing('waiting');
+  await using stage = await stageOf(peers);
+  const alerts = async (): Promise<number> =>
+    (await stage.room.vault.events()).filter((type) => type === 'rotation.alert').length;
+  await stage.draw('cut-Value-1', await rootOf(stage), 'U', 'paris');
+  await settled(stage);
+  expect(await alerts()).toBe(0);
+  peers.heard = async () => 'late';
+  for (let look = 0; look < 3; look++) await settled(stage);
+  expect(await alerts()).toBe(1);
+  // It is back, and nothing of that keeps this node or that one from going on.
+  peers.mayResolve = async () => true;
+  peers.heard = async () => 'here';
+  await settled(stage);
+  expect(await history(stage)).toMatchObject({ conflict: 'none' });
+});
+
 test('what the silent node had said meanwhile opens the conflict again, and nothing is lost', async () => {
   await using stage = await stageOf(standing('late'));
   const { conflicts } = stage.room.rotation;

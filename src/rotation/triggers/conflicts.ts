@@ -7,14 +7,15 @@ import type { Actor } from '../../audit/audit.ts';
 import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId } from '../../base/ids.ts';
 import { settlesAt } from '../change/pending.ts';
-import { subjectOf } from '../change/subject.ts';
+import { type Subject, subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import type { BatchEntry } from '../resolution/batch.ts';
 import { retryMs } from '../plan/next.ts';
+import { mayDecideNow } from '../plan/resolve.ts';
 import { conflictVersions, resolveInBatches } from '../resolution/batch.ts';
 import { conflictOf } from '../resolution/conflict.ts';
 import { reconcileAccount } from '../resolution/reconcile.ts';
-import { noteSeen } from '../resolution/settle.ts';
+import { noteSeen, noteTry } from '../resolution/settle.ts';
 
 const self: Actor = { kind: 'system', part: 'resolver' };
 
@@ -127,6 +128,7 @@ async function workOf(context: Context, id: AccountId, signal: AbortSignal): Pro
   const { step, lastTry } = conflict;
   if (step.kind === 'wait') {
     await noteSeen(context, subject, conflict);
+    if (step.because === 'not-managing') await tellPerson(context, subject, signal);
     if (step.because !== 'pending') return step.until;
     const until = await settlesAt(context, subject);
     return until <= context.clock.now() ? 'resolve' : until;
@@ -137,6 +139,16 @@ async function workOf(context: Context, id: AccountId, signal: AbortSignal): Pro
   return step.kind === 'verify' || (step.kind === 'manual' && lastTry === null && conflict.words === '')
     ? 'resolve'
     : Number.POSITIVE_INFINITY;
+}
+
+/** Where the node that resolves is down nobody else tries anything, and somebody is told so, once. */
+async function tellPerson(context: Context, subject: Subject, signal: AbortSignal): Promise<void> {
+  const where = await context.peers.mayDecide(subject.policy.id);
+  if (!where.may || where.as !== 'stand-in') return;
+  const conflict = await conflictOf(context, subject, { demanded: false, standIn: true }, signal);
+  if (conflict.lastTry !== null || !mayDecideNow(conflict.step, true)) return;
+  const words = `nodes inconsistent: ${where.node} resolves for this policy and is silent`;
+  await noteTry(context, subject, conflict, { kind: 'manual', because: 'nodes-inconsistent' }, words, self);
 }
 
 /** W-39: where the account says so, a lost value is replaced without being asked. */
