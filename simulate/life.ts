@@ -1,11 +1,11 @@
 /** What a process does all its life: demands first, then what the plan says, then conflicts; and waits for the next thing. */
 import { siteOf } from '../src/rotation/plan/site.ts';
-import { localTime, questionOf, rotate, settlePending } from './engine.ts';
+import { questionOf, rotate, settlePending } from './engine.ts';
 import type { Node } from './node.ts';
 import { act } from './operator.ts';
 import { type Demand, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
-import { heartbeat, resolve } from './resolver.ts';
-import { commit, factsOf, foldOf, heardAt, type World } from './world.ts';
+import { callUncertain, heartbeat, resolve } from './resolver.ts';
+import { foldOf, heardAt, type World } from './world.ts';
 
 type Work<T> = Generator<number, T>;
 
@@ -100,22 +100,4 @@ function dueAt(world: World, node: Node): number {
     if (node.managing) due = Math.min(due, heardAt(node)(fact) + world.timing.leaseMs);
   }
   return due;
-}
-
-function callUncertain(world: World, process: Process): void {
-  const { node } = process;
-  const { rules, agenda, timing } = world;
-  const facts = factsOf(world, node);
-  for (const sigkey of rules.overdue(
-    facts,
-    foldOf(world, node),
-    node.name,
-    heardAt(node),
-    timing.leaseMs,
-    agenda.now,
-  )) {
-    world.tell?.(`${process.name} waited long enough for word of ${sigkey} and calls it uncertain`);
-    const at = localTime(world, process);
-    commit(world, node, 'outcome', { sigkey, node: node.name, seq: ++node.seq, status: 'U', at });
-  }
 }

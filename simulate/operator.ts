@@ -1,12 +1,13 @@
 /**
  * What people do with a conflict, rightly or wrongly: confirm, reject, set as current, force, blank, record a value. An
  * action is refused while a change may still land: what somebody sees on the target then may not be so a moment later.
+ * At any node and at any time, which is more than the product allows: there the node that resolves is asked while it is up.
  */
 import type { Sigkey } from '../src/base/ids.ts';
 import { clearToDraw, localTime, randomize, settlePending } from './engine.ts';
-import { account, type Lease } from './node.ts';
-import { type Demand, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
-import { decide } from './resolver.ts';
+import { account, type Lease, type Node } from './node.ts';
+import { answers, type Demand, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
+import { callUncertain, decide } from './resolver.ts';
 import { commit, factsOf, foldOf, type World } from './world.ts';
 
 type Work<T> = Generator<number, T>;
@@ -19,6 +20,11 @@ export function* act(world: World, process: Process, demand: Demand): Work<void>
   try {
     yield* waited(process, lease, world.chance.between(10, 2_000));
     yield* settlePending(world, process, lease);
+    // While nobody who resolves can be reached, what is pending elsewhere is called uncertain by whoever decides here.
+    if (demand.kind !== 'blank' && demand.kind !== 'record' && standsIn(world, process.node)) {
+      if (!stillLeased(process, lease)) throw new LeaseLost();
+      callUncertain(world, process);
+    }
     // Blanking is for when nothing else works: it looks at nothing. Whatever is drawn later waits for what may land.
     if (demand.kind !== 'blank' && !(yield* clearToDraw(world, process, lease))) return release(world, process, lease);
     if (demand.kind === 'record') yield* record(world, process, lease, demand.unverified);
@@ -29,6 +35,12 @@ export function* act(world: World, process: Process, demand: Demand): Work<void>
     if (!(error instanceof LeaseLost)) throw error;
   }
   release(world, process, lease);
+}
+
+function standsIn({ nodes, network }: World, node: Node): boolean {
+  return !nodes.some(
+    (other) => other.managing && (other === node || (answers(other) && network.connected(node.index, other.index))),
+  );
 }
 
 function decideByHand(world: World, process: Process, demand: Demand): void {

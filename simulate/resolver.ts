@@ -10,7 +10,7 @@ import { fenceAll, localTime, quietUntilOf } from './engine.ts';
 import { inWords, tryCandidates, tryLogin } from './logins.ts';
 import { account, type Lease } from './node.ts';
 import { answers, LeaseLost, type Process, release, stillLeased, takeLease, waited } from './process.ts';
-import { commit, digestOf, factsOf, foldOf, type World } from './world.ts';
+import { commit, digestOf, factsOf, foldOf, heardAt, type World } from './world.ts';
 
 type Work<T> = Generator<number, T>;
 
@@ -204,4 +204,23 @@ function* lookForLive(world: World, process: Process, lease: Lease): Work<boolea
   if (!stillLeased(process, lease)) throw new LeaseLost();
   decide(world, process, 'A', world.rules.decideRoot(facts, verdict.root, fold), asked);
   return true;
+}
+
+/** What other nodes left pending for too long is called uncertain; under the lease. */
+export function callUncertain(world: World, process: Process): void {
+  const { node } = process;
+  const { rules, agenda, timing } = world;
+  const facts = factsOf(world, node);
+  for (const sigkey of rules.overdue(
+    facts,
+    foldOf(world, node),
+    node.name,
+    heardAt(node),
+    timing.leaseMs,
+    agenda.now,
+  )) {
+    world.tell?.(`${process.name} waited long enough for word of ${sigkey} and calls it uncertain`);
+    const at = localTime(world, process);
+    commit(world, node, 'outcome', { sigkey, node: node.name, seq: ++node.seq, status: 'U', at });
+  }
 }

@@ -58,7 +58,8 @@ export const rotationErrors = defineErrors({
   },
   'rotation.not-managing': {
     meaning: 'another node manages this account',
-    remedy: 'run the command on the managing node of its policy (`sallyport node status`)',
+    remedy:
+      'run the command on the node that is named; while that one is down, other nodes take decisions by hand (`sallyport node status`)',
   },
   'rotation.no-reconcile-account': {
     meaning: 'no account may set a new value here',

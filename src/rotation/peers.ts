@@ -1,5 +1,6 @@
 /** What rotation must know of other nodes, as questions; a node that is alone has the plain answers. */
 import type { AccountId, PolicyId } from '../base/ids.ts';
+import type { MayDecideHere } from './plan/management.ts';
 
 /** `here`: all that other nodes had said of the account when they were asked has arrived. `late`: one stayed silent. */
 export type Heard = 'here' | 'waiting' | 'late';
@@ -17,6 +18,8 @@ export interface Peers {
   sent(signal: AbortSignal): Promise<void>;
   mayRotate(policy: PolicyId): Promise<MayRotate>;
   mayResolve(policy: PolicyId): Promise<boolean>;
+  /** Whether a person may decide conflicts of a policy here, and which node resolves them. */
+  mayDecide(policy: PolicyId): Promise<MayDecideHere>;
   /** Names of nodes that cannot be reached now. */
   unreachable(): Promise<readonly string[]>;
 }
@@ -26,5 +29,6 @@ export const alone: Peers = {
   sent: async () => {},
   mayRotate: async () => 'yes',
   mayResolve: async () => true,
+  mayDecide: async () => ({ may: true, as: 'resolving', node: null }),
   unreachable: async () => [],
 };

@@ -1,6 +1,6 @@
 /**
- * The four cases of simultaneous and incomplete randomization, step by step, on two nodes with a PostgreSQL each and a
- * machine with a real sshd (B-11). The test holds the lines: between the nodes, so that a fact arrives at its step and not
+ * The four cases of simultaneous and incomplete randomization, step by step, on two nodes with a PostgreSQL each, against a
+ * machine with a real sshd and against a MariaDB (B-11). The test holds the lines: between the nodes, so that a fact arrives at its step and not
  * before, and between each connector and the machine, so that a change lands at its step.
  */
 import pg from 'pg';
@@ -20,29 +20,22 @@ import { beliefsOf } from '../../src/rotation/nodes/beliefs.ts';
 import { peersOf } from '../../src/rotation/nodes/peers.ts';
 import { canonical } from '../../src/rotation/plan/canonical.ts';
 import { openRotation, type Rotation } from '../../src/rotation/rotation.ts';
-import { declareAccounts } from '../../src/vault/vault.ts';
-import { fullMachines, type Machine } from '../lab/machine.ts';
+import { accountNamed, declareAccounts } from '../../src/vault/vault.ts';
+import { fullMachines } from '../lab/machine.ts';
 import { openWire } from '../lab/wire.ts';
-import { accountsMachine, ask, password, passwords, placeOf, work } from '../rotation/connectors/machine.ts';
-import { opens } from './house.ts';
+import { ask } from '../rotation/connectors/machine.ts';
+import { type CaseTarget, mariadbTarget, sshdTarget } from './nodes-cases-targets.ts';
 import { actor, never, nodesStage, type Node, type Stage } from './nodes-stage.ts';
 
 const managed = { managingNode: 'a', localFallback: false };
 
-describe.runIf(fullMachines)('two nodes and one machine', () => {
-  let machine: Machine;
+describe.runIf(fullMachines)('two nodes', () => {
   let stage: Stage;
   let a: Node;
   let b: Node;
-  let app: AccountId;
-  let root: Sigkey;
-
   beforeAll(async () => {
-    machine = await accountsMachine('shared');
     stage = await nodesStage(['a', 'b'], []);
     [a, b] = [stage.node('a'), stage.node('b')];
-    for (const node of stage.nodes) await declare(node, machine);
-    app = await a.account('app');
     await stage.linkAll(['a', 'b']);
     for (const [node, peer] of [
       [a, 'b'],
@@ -52,13 +45,46 @@ describe.runIf(fullMachines)('two nodes and one machine', () => {
         .insertInto('node_peer')
         .values({ name: peer, card: Buffer.from('card') })
         .execute();
+  });
+  afterAll(async () => await stage?.[Symbol.asyncDispose]());
+
+  describe.each([
+    ['a machine with sshd', sshdTarget],
+    ['a MariaDB', mariadbTarget],
+  ] as const)('and %s', (_, start) => cases(() => ({ stage, a, b }), start));
+});
+
+function cases(
+  nodes: () => { readonly stage: Stage; readonly a: Node; readonly b: Node },
+  start: () => Promise<CaseTarget>,
+): void {
+  let target: CaseTarget;
+  let stage: Stage;
+  let a: Node;
+  let b: Node;
+  let app: AccountId;
+  let root: Sigkey;
+
+  beforeAll(async () => {
+    ({ stage, a, b } = nodes());
+    target = await start();
+    for (const node of [a, b]) await declare(node, target);
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const)
+      await stage.wire(from, to, true);
     await using rotation = await rotationOf(a);
-    await record(rotation, await a.account('asking'), passwords.asking);
+    app = await idOf(a, target.account);
+    await record(rotation, await idOf(a, target.admin.name), target.admin.password);
   });
-  afterAll(async () => {
-    await stage?.[Symbol.asyncDispose]();
-    await machine?.[Symbol.asyncDispose]();
-  });
+  afterAll(async () => await target?.[Symbol.asyncDispose]());
+
+  const idOf = async (node: Node, name: string): Promise<AccountId> => {
+    const found = await accountNamed(node.db, `${name}@${target.declaration.name}`);
+    if (found === undefined) throw new Error(`no account ${name}`);
+    return found.id;
+  };
 
   /** Before each case both nodes agree on one value, which the machine has, and the lines between them are held. */
   beforeEach(async () => {
@@ -67,7 +93,7 @@ describe.runIf(fullMachines)('two nodes and one machine', () => {
       ['b', 'a'],
     ] as const)
       await stage.wire(from, to, true);
-    await machine.exec(['chpasswd'], { input: 'app:First.Value-0\n' });
+    await target.plant('First.Value-0');
     await using rotation = await rotationOf(a);
     root = await record(rotation, app, 'First.Value-0');
     await stage.quiet(['a', 'b']);
@@ -92,18 +118,17 @@ describe.runIf(fullMachines)('two nodes and one machine', () => {
     }
     throw new Error(`nobody has ${sigkey}`);
   };
-  const works = async (sigkey: Sigkey): Promise<string> => opens(machine, 'app', await valueOf(sigkey));
+  const works = async (sigkey: Sigkey): Promise<string> => target.works(await valueOf(sigkey));
 
   /** A connector that has connected and goes on when it is let: `completes` resolves with what it says. */
   async function launch(sigkey: Sigkey): Promise<{ readonly completes: () => Promise<Answer> }> {
-    const wire = await openWire(machine);
+    const wire = await openWire(target);
     wire.pause();
-    const what = work(placeOf(machine, wire), 'app', 'asking', password(passwords.asking));
     const secret = Secret.fromText(await valueOf(sigkey));
     const running = ask({
-      connector: 'linux-chpasswd',
+      connector: target.connector,
       operation: 'change',
-      work: what,
+      work: target.through(wire),
       fresh: { kind: 'password', secret },
     });
     await wire.connected(1);
@@ -302,19 +327,17 @@ describe.runIf(fullMachines)('two nodes and one machine', () => {
       never,
     );
   }
-});
+}
 
-async function declare(node: Node, machine: Machine): Promise<void> {
-  const hostKeys = machine.hostKeys.map((line) => new Uint8Array(Buffer.from(line.split(' ')[1] ?? '', 'base64')));
-  const services = [{ name: 'ssh', protocol: 'ssh', port: machine.port, hostKeys } as const];
-  const { address } = machine;
-  const password = { kind: 'password', connector: 'linux-chpasswd' } as const;
+async function declare(node: Node, { declaration, connector, account, admin }: CaseTarget): Promise<void> {
+  const { name } = declaration;
+  const password = { kind: 'password', connector } as const;
   await inTransaction(node.db, async (tx) => {
-    await declareTargets(tx, [{ name: 'box', platform: 'linux', address, services }], { actor, prune: false });
+    await declareTargets(tx, [declaration], { actor, prune: false });
     const accounts = [
-      { name: 'asking@box', ...password },
+      { name: `${admin.name}@${name}`, ...password },
       // Each case costs a refused login or two.
-      { name: 'app@box', ...password, admin: 'asking@box', settings: { login_budget: 50 } },
+      { name: `${account}@${name}`, ...password, admin: `${admin.name}@${name}`, settings: { login_budget: 50 } },
     ];
     await declareAccounts(tx, accounts, { actor, prune: false });
   });

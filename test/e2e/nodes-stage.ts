@@ -56,6 +56,9 @@ export interface Node {
 
 export interface Stage extends AsyncDisposable {
   readonly nodes: readonly Node[];
+  /** Of the vault of every node. */
+  readonly rootKeyPath: string;
+  readonly dataDirectory: string;
   node(name: string): Node;
   /** Names the node and lets it publish. */
   open(name: string): Promise<void>;
@@ -116,6 +119,8 @@ export async function nodesStage(names: readonly string[], accounts: readonly st
 
   const stage: Omit<Stage, typeof Symbol.asyncDispose> = {
     nodes,
+    rootKeyPath,
+    dataDirectory,
     node,
     open: async (name) => {
       const { admin } = node(name);

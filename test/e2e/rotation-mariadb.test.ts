@@ -180,13 +180,25 @@ describe('mysql', () => {
     expect(await verify('app@%', next.login)).toMatchObject({ outcome: 'accepted' });
   });
 
-  test('who may not read what is stored tries logins, and fewer than would lock', async () => {
+  test('who may not read what is stored tries logins, and none where the server locks for them', async () => {
     await server.query(`ALTER USER 'app'@'%' IDENTIFIED BY 'App.Pass-3'`);
+    const values = [1, 2, 3, 4].map(() => drawn().login);
+    const plain = login('plain', 'Plain.Pass-1');
+    expect((await candidates('app@%', values, plain)).map((one) => one.class)).toEqual(
+      values.map(() => 'authentication'),
+    );
+    expect(await verify('app@%', password('App.Pass-3')), 'it counts anew').toMatchObject({ outcome: 'accepted' });
     await server.query('SET GLOBAL max_password_errors = 3');
     await using _ = undo('SET GLOBAL max_password_errors = DEFAULT', 'FLUSH PRIVILEGES');
-    const values = [1, 2, 3, 4].map(() => drawn().login);
-    const each = await candidates('app@%', values, login('plain', 'Plain.Pass-1'));
-    expect(each.map((one) => one.class)).toEqual(['authentication', 'authentication', 'budget', 'budget']);
+    // Two were refused already, from wherever: the server shows that to nobody, and the third would be the last.
+    for (const text of ['wrong-1', 'wrong-2']) await verify('app@%', password(text));
+    for (const one of await candidates('app@%', values, plain))
+      expect(one).toMatchObject({
+        answer: 'unknown',
+        class: 'permission',
+        words: expect.stringContaining('max_password_errors'),
+      });
+    expect(await candidates('gone@%', values.slice(0, 1))).toMatchObject([{ answer: 'unknown', class: 'missing' }]);
     expect(await verify('app@%', password('App.Pass-3'))).toMatchObject({ outcome: 'accepted' });
   });
 

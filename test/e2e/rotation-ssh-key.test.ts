@@ -161,6 +161,43 @@ describe.runIf(fullMachines)('ssh-key', () => {
       ]);
     });
 
+    test('what a line lets in only under a condition is not answered from the file', async () => {
+      const [near, far, once, signs] = [await pair('near'), await pair('far'), await pair('once'), await pair('signs')];
+      const lines = [
+        `from="192.0.2.0/24" ${far.line}`,
+        `expiry-time="20200101" ${once.line}`,
+        `cert-authority ${signs.line}`,
+        `no-pty,command="echo a, \\"b\\"" ${near.line}`,
+      ];
+      await write(`${lines.join('\n')}\n`);
+      expect(await lookUp([far.login, once.login, signs.login, near.login])).toEqual([
+        ['unknown', 'budget'],
+        ['unknown', 'budget'],
+        ['unknown', 'budget'],
+        ['accepted', 'stored'],
+      ]);
+      for (const one of [far, once, signs]) expect(await verify(one.login)).toMatchObject({ outcome: 'rejected' });
+    });
+
+    test('where sshd looks elsewhere for logins that come as ours do, it is asked about those', async () => {
+      const [there, usual] = [await pair('there'), await pair('usual')];
+      await write(`${usual.line}\n`);
+      await machine.putFile('/home/app/.ssh/from-here', `${there.line}\n`, { owner: 'app', mode: '0600' });
+      const settings = ['PermitRootLogin yes', 'MaxStartups 100'];
+      const match = [`Match LocalPort ${machine.port}`, 'AuthorizedKeysFile .ssh/from-here'];
+      await machine.restartSshd({ sshd: [...settings, ...match] });
+      expect([await verify(there.login), await verify(usual.login)]).toMatchObject([
+        { outcome: 'accepted' },
+        { outcome: 'rejected' },
+      ]);
+      expect(await lookUp([there.login, usual.login])).toEqual([
+        ['accepted', 'stored'],
+        ['rejected', 'stored'],
+      ]);
+      await machine.restartSshd({ sshd: settings });
+      await sh(machine, 'rm /home/app/.ssh/from-here');
+    });
+
     test('a key of the second file is taken away too', async () => {
       const [there, second] = [await pair('there'), await pair('second')];
       await write(`${there.line}\n`);

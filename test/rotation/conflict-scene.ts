@@ -57,24 +57,7 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
   });
   await room.seed(account, first);
   const { db } = room.vault.base;
-  const draw: Scene['draw'] = async (value, parent, status, node = 'another', at = Date.now()) => {
-    const sigkey = newId<Sigkey>();
-    using secret = Secret.fromText(value);
-    await inTransaction(db, async (tx) => {
-      const { vault } = room.vault;
-      await vault.store(tx, {
-        account: account.id,
-        sigkey,
-        credential: { kind: 'password', secret },
-        origin: 'generated',
-        actor: operator,
-      });
-      await addRandomization(tx, vault, { sigkey, account: account.id, parent, node, createdAt: at });
-      const outcome = { account: account.id, sigkey, node, at, retcode: 'none', message: '' };
-      if (status !== 'P') await addOutcome(tx, vault, { ...outcome, status });
-    });
-    return sigkey;
-  };
+  const draw: Scene['draw'] = (...what) => drawFor(room, account, ...what);
   const decided: Scene['decided'] = async (node, decision) => {
     const resolution = {
       account: account.id,
@@ -88,6 +71,30 @@ export async function scene(options: Partial<RotationOptions> = {}): Promise<Sce
     await inTransaction(db, (tx) => addResolution(tx, room.vault.vault, resolution));
   };
   return { room, target, account, draw, decided, [Symbol.asyncDispose]: () => room[Symbol.asyncDispose]() };
+}
+
+/** See `Scene.draw`; of any account of the room. */
+export async function drawFor(
+  room: RotationRoom,
+  account: Account,
+  ...[value, parent, status, node = 'another', at = Date.now()]: Parameters<Scene['draw']>
+): Promise<Sigkey> {
+  const sigkey = newId<Sigkey>();
+  using secret = Secret.fromText(value);
+  await inTransaction(room.vault.base.db, async (tx) => {
+    const { vault } = room.vault;
+    await vault.store(tx, {
+      account: account.id,
+      sigkey,
+      credential: { kind: 'password', secret },
+      origin: 'generated',
+      actor: operator,
+    });
+    await addRandomization(tx, vault, { sigkey, account: account.id, parent, node, createdAt: at });
+    const outcome = { account: account.id, sigkey, node, at, retcode: 'none', message: '' };
+    if (status !== 'P') await addOutcome(tx, vault, { ...outcome, status });
+  });
+  return sigkey;
 }
 
 export async function rootOf({ room, account }: Scene): Promise<Sigkey> {

@@ -142,14 +142,24 @@ test('nodes that cannot be heard in time leave it to a person, and nothing is ch
 });
 
 test('a node that does not manage the policy decides nothing', async () => {
-  const peers: Peers = { ...alone, mayResolve: async () => false };
+  const peers: Peers = {
+    ...alone,
+    mayResolve: async () => false,
+    mayDecide: async () => ({ may: false, because: 'resolves-elsewhere', node: 'paris' }),
+  };
   await using stage = await scene({ peers });
   const cut = await stage.draw('one-Value-1', await rootOf(stage), 'U');
   await settled(stage);
   expect(stage.target.jobs).toEqual([]);
-  expect(await stage.room.rotation.conflicts.list(never)).toMatchObject([{ state: 'waiting' }]);
+  expect(await stage.room.rotation.conflicts.list(never)).toMatchObject([
+    { state: 'waiting', reason: 'paris resolves for this policy' },
+  ]);
+  const told: unknown[] = [];
+  await stage.room.rotation.conflicts.resolve([stage.account.id], operator, ({ answer }) => told.push(answer), never);
+  expect(told).toMatchObject([{ outcome: 'waiting', words: 'paris resolves for this policy' }]);
   expect(await stage.room.rotation.conflicts.decide(stage.account.id, cut, 'reject', operator, never)).toMatchObject({
     code: 'rotation.not-managing',
+    reason: expect.stringContaining('paris resolves'),
   });
 });
 

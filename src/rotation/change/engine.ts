@@ -253,7 +253,10 @@ export async function skipped(
   await commit(context, 'attempt', (tx) =>
     record(tx, actor, { type: 'rotation.skipped', about, details: { reason: why } }),
   );
-  return turnDown(codes[why], subject.account.label);
+  const { label } = subject.account;
+  if (why !== 'not-managing') return turnDown(codes[why], label);
+  const { node } = await context.peers.mayDecide(subject.policy.id);
+  return turnDown(codes[why], node === null ? label : `${label}: ${node}`);
 }
 
 /**

@@ -24,7 +24,22 @@ function keyOf(line: Uint8Array): KeyLine | undefined {
   return isRefusal(parsed) ? undefined : parsed;
 }
 
-/** Whether some line lets this key in. */
+/** Options that leave open who is let in: they only say what may be done then. Any other one is not read here. */
+const afterwards =
+  '(?:restrict|(?:no-)?(?:agent-forwarding|port-forwarding|pty|user-rc|x11-forwarding)|command="(?:[^"\\\\]|\\\\"|\\\\(?!"))*")';
+const onlyAfterwards = new RegExp(`^(?:${afterwards}(?:,${afterwards})*)?$`, 'i');
+
+/**
+ * Whether this key lets in, by these lines (sshd(8), AUTHORIZED_KEYS FILE FORMAT). `unsure`: only under conditions that are
+ * not looked at here: from where (`from`), until when (`expiry-time`), what it signs (`cert-authority`), or others.
+ */
+export function letsIn(content: Uint8Array, blob: Uint8Array): 'yes' | 'no' | 'unsure' {
+  const lines = linesOf(content).filter((line) => isKey(line, blob));
+  if (lines.length === 0) return 'no';
+  return lines.some((line) => onlyAfterwards.test(keyOf(line)?.options.trim() ?? '')) ? 'yes' : 'unsure';
+}
+
+/** Whether some line has this key. */
 export function holdsKey(content: Uint8Array, blob: Uint8Array): boolean {
   return linesOf(content).some((line) => isKey(line, blob));
 }

@@ -25,6 +25,8 @@ export interface KeysFiles {
   readonly files: readonly [KeysFile, ...KeysFile[]];
   /** sshd has said that it looks nowhere else: a key that is in none of them does not let in. */
   readonly all: boolean;
+  /** A key that is in one of them lets in, by what sshd says of logins from where we come. */
+  readonly proves: boolean;
 }
 
 /** sshd says where it looks, if we may ask it (root only); else the usual places. */
@@ -47,13 +49,24 @@ export async function locate(
   if (entry.status !== 0 || home === '') return { fault: 'missing', words: `there is no user ${account}` };
   const way = { ...root, now: Number(clock) };
 
-  const asking = `exec sshd -T -C user=${name},host=localhost,addr=127.0.0.1`;
+  const here = await seenFrom(client, signal);
+  const asking = `exec sshd -T -C user=${name},${here ?? 'host=localhost,addr=127.0.0.1'}`;
   const asked = textOf((await run(client, way, asking, undefined, signal)).stdout);
   const setting = (keyword: string): string | undefined => new RegExp(`^${keyword} (.*)$`, 'im').exec(asked)?.[1];
   const wanted = settings['authorized_keys_file'];
   const pattern = typeof wanted === 'string' ? wanted : (setting('authorizedkeysfile') ?? '.ssh/authorized_keys');
   const { paths, unknown } = keysPaths(pattern, home, account, uid);
-  const all = !unknown && typeof wanted !== 'string' && /^none$/i.test(setting('authorizedkeyscommand') ?? '');
+  // By a name that it looks up it may judge us otherwise than by our address.
+  const ours = here !== undefined && setting('usedns') === 'no';
+  const all = ours && !unknown && typeof wanted !== 'string' && /^none$/i.test(setting('authorizedkeyscommand') ?? '');
+  // Where sshd cannot be asked, whoever declared the file has said it.
+  const proves =
+    asked === ''
+      ? typeof wanted === 'string'
+      : ours &&
+        setting('pubkeyauthentication') === 'yes' &&
+        setting('revokedkeys') === 'none' &&
+        setting('authenticationmethods') === 'any';
   const files: KeysFile[] = [];
   for (const path of paths) {
     const owner = mode === 'self' ? '' : await ownerOf(client, way, path, uid, account, signal);
@@ -63,7 +76,20 @@ export async function locate(
   }
   const [first, ...others] = files;
   if (first === undefined) return { fault: 'unsupported', words: `sshd reads keys from ${JSON.stringify(pattern)}` };
-  return { files: [first, ...others], all: all && files.length === paths.length };
+  return { files: [first, ...others], all: all && files.length === paths.length, proves };
+}
+
+/**
+ * How the machine sees our connection, in the words of `sshd -T -C` (`Match Address`, `LocalAddress`, `LocalPort`), from
+ * SSH_CONNECTION (ssh(1)). Undefined where that is not there.
+ */
+async function seenFrom(client: SshClient, signal: AbortSignal): Promise<string | undefined> {
+  const way = { su: undefined, sudo: { kind: 'none' } } as const;
+  const said = textOf((await run(client, way, 'echo "$SSH_CONNECTION"', undefined, signal)).stdout).trim();
+  const match = /^([0-9a-f.:]{2,45}) \d{1,5} ([0-9a-f.:]{2,45}) (\d{1,5})$/i.exec(said);
+  if (match === null) return undefined;
+  const [, from = '', to = '', port = ''] = match;
+  return `host=${from},addr=${from},laddr=${to},lport=${port}`;
 }
 
 /** The owner of what is there does the writing: what stands before his commands, or undefined for a stranger. */

@@ -1,15 +1,18 @@
 /** Which candidate a MariaDB or MySQL server keeps, compared here with what an administrator may read: no login is counted. */
 import type { Login, LoginCredential, Task, VerifyAnswer } from './connector.ts';
-import { faultOfMysql, openMysql } from './mysql-client.ts';
+import { faultOfMysql, type MysqlSession, openMysql } from './mysql-client.ts';
 import { readRows, rowsQuery } from './mysql-rows.ts';
 import { isStoredAs } from './mysql-secret.ts';
 import { parseAccount, showAccount } from './wire/mysql-account.ts';
 import type { AccountRow } from './wire/mysql-row.ts';
 
-/** `each`: the answers. `budget`: it may not be read; so many refused logins are harmless, as the server says. */
-export type Looked = { readonly each: readonly VerifyAnswer[] } | { readonly budget: number | undefined };
+/** `each`: the answers. `free`: what is kept cannot be compared, and the server locks nobody for refused logins. */
+export type Looked = { readonly each: readonly VerifyAnswer[] } | 'free';
 
-/** Undefined when the administrator did not get in. */
+/**
+ * Undefined when the administrator did not get in. Where he may not read what is kept and the server may lock an account,
+ * nothing is tried: how many refused logins it has counted is not shown, and the next one may be the last.
+ */
 export async function storedVerdicts(
   task: Task,
   admin: Login,
@@ -20,17 +23,42 @@ export async function storedVerdicts(
   if ('fault' in session) return undefined;
   using _ = session;
   const { user } = parseAccount(task.account);
+  let why: Pick<VerifyAnswer, 'class' | 'words'> = { class: 'unsupported', words: '' };
   try {
     const [, answer] = await session.query('SET NAMES utf8mb4', rowsQuery(session.server, user));
     const rows = readRows(session.server, task, answer ?? [], { host: '' });
-    if ('unsupported' in rows || rows.meant.length === 0) return { budget: undefined };
-    return { each: candidates.map((candidate) => compare(candidate, rows.meant)) };
+    if ('unsupported' in rows) why = { class: 'unsupported', words: rows.unsupported };
+    else if (rows.meant.length === 0) why = { class: 'missing', words: `there is no account ${task.account}` };
+    else return { each: candidates.map((candidate) => compare(candidate, rows.meant)) };
   } catch (error) {
     signal.throwIfAborted();
-    if (faultOfMysql(error).fault !== 'permission' || session.server.family !== 'mariadb') return { budget: undefined };
-    const [limit] = await session.query('SELECT @@max_password_errors AS most');
+    const { fault, words } = faultOfMysql(error);
+    why = { class: fault, words };
+  }
+  const lock = await lockOutOf(session, signal);
+  if (lock === undefined) return 'free';
+  const unknown = { answer: 'unknown', class: why.class, words: `${why.words}; not tried: ${lock}` } as const;
+  return { each: candidates.map(() => unknown) };
+}
+
+/** MariaDB's `max_password_errors` when nobody is to be locked: the highest there is, and the default. */
+const never = 4_294_967_295;
+
+/** How the server may lock an account for refused logins; undefined where it does not. */
+async function lockOutOf({ server, query }: MysqlSession, signal: AbortSignal): Promise<string | undefined> {
+  if (server.family === 'mysql')
+    // FAILED_LOGIN_ATTEMPTS came with 8.0; it stands in the row that cannot be used.
+    return server.major < 8 ? undefined : 'whether the account has FAILED_LOGIN_ATTEMPTS is not known';
+  try {
+    const [limit] = await query('SELECT @@GLOBAL.max_password_errors AS most');
     const most = Number(limit?.[0]?.['most']);
-    return { budget: Number.isInteger(most) ? Math.max(0, most - 1) : undefined };
+    if (most >= never) return undefined;
+    return `the server locks after ${most} refused logins (max_password_errors) and does not show how many there were`;
+  } catch (error) {
+    signal.throwIfAborted();
+    // A server that has no such variable locks nobody.
+    const { words, number } = faultOfMysql(error);
+    return number === 1193 ? undefined : `it is not known whether the server locks accounts: ${words}`;
   }
 }
 

@@ -35,8 +35,8 @@ export const mysql: Connector = {
   verify: tryLogin,
   adminverify: async (task, admin, candidates, budget, signal) => {
     const stored = admin === undefined ? undefined : await storedVerdicts(task, admin, candidates, signal);
-    if (stored !== undefined && 'each' in stored) return stored.each;
-    return await tryWithin(Math.min(budget, stored?.budget ?? budget), candidates, (credential) =>
+    if (stored !== undefined && stored !== 'free') return stored.each;
+    return await tryWithin(budget, candidates, (credential) =>
       tryLogin(task, { user: task.account, credential }, signal),
     );
   },

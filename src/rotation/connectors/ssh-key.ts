@@ -4,7 +4,7 @@
  * (keys-file.ts). Lines of others stay byte for byte. Private keys never come here: a login asks for a signature.
  */
 import type { SshClient } from '../../protocol/ssh/ssh.ts';
-import { addKey, holdsKey, removeKeys } from './authorized-keys.ts';
+import { addKey, letsIn, removeKeys } from './authorized-keys.ts';
 import { tryWithin } from './budget.ts';
 import type {
   ChangeAnswer,
@@ -128,8 +128,9 @@ async function lookUp(
   }
   return candidates.map((candidate) => {
     if (candidate.kind !== 'ssh-key') return undefined;
-    if (contents.some((content) => holdsKey(content, candidate.signer.publicKey)))
-      return { answer: 'accepted', class: 'none', words: '', how: 'stored' };
+    const said = contents.map((content) => letsIn(content, candidate.signer.publicKey));
+    if (where.proves && said.includes('yes')) return { answer: 'accepted', class: 'none', words: '', how: 'stored' };
+    if (said.some((one) => one !== 'no')) return undefined;
     return where.all ? { answer: 'rejected', class: 'authentication', words: 'in no file', how: 'stored' } : undefined;
   });
 }

@@ -10,6 +10,7 @@ import {
   anyNode,
   type Here,
   type Management,
+  mayDecideHere,
   mayResolveHere,
   mayRotateHere,
   type PeerState,
@@ -73,6 +74,7 @@ export function peersOf(need: Need, options: PeersOptions): Peers {
       const names = (await db.selectFrom('node_peer').select('name').execute()).map((row) => row.name);
       return mayResolveHere(await options.managementOf(policy), await here(), names);
     },
+    mayDecide: async (policy) => mayDecideHere(await options.managementOf(policy), await here(), await states()),
     unreachable: async () => [...(await connections(need))].flatMap(([name, up]) => (up ? [] : [name])),
   };
 }

@@ -63,3 +63,26 @@ export function resolverOf(management: Management, here: string, peers: Iterable
   for (const peer of peers) if (peer < first) first = peer;
   return first;
 }
+
+export type MayDecideHere =
+  /** `stand-in`: the node that resolves has been silent for so long that it counts as down. */
+  | { readonly may: true; readonly as: 'resolving' | 'stand-in'; readonly node: string | null }
+  | { readonly may: false; readonly because: 'not-ready' | 'resolves-elsewhere'; readonly node: string | null };
+
+/**
+ * Whether a person may decide conflicts of a policy here. On the node that resolves, and on every other one while that
+ * one is down: a decision is a fact with what it rests on, so what comes to be known later opens the conflict again.
+ * While it is up it is asked, because its own resolution may be at work. `localFallback` does not matter: it is about
+ * machines, and nothing is changed on a target here. `node` is the one that resolves.
+ */
+export function mayDecideHere(
+  management: Management,
+  here: Here,
+  peers: ReadonlyMap<string, PeerState>,
+): MayDecideHere {
+  const node = here.name === null ? null : resolverOf(management, here.name, peers.keys());
+  if (!here.ready) return { may: false, because: 'not-ready', node };
+  if (node === here.name) return { may: true, as: 'resolving', node };
+  if (node !== null && peers.get(node) === 'up') return { may: false, because: 'resolves-elsewhere', node };
+  return { may: true, as: 'stand-in', node };
+}

@@ -102,6 +102,16 @@ export function resolutionStep(question: ConflictQuestion): ResolutionStep {
   return { kind: 'verify', candidates, refused };
 }
 
+/**
+ * Whether a person may decide now: a machine has nothing to do about it. Where this node only stands in, no machine tries
+ * anything here, but the other nodes are waited for as usual, and so is a change that may be landing.
+ */
+export function mayDecideNow(step: ResolutionStep, standIn: boolean): boolean {
+  if (step.kind === 'manual') return true;
+  if (!standIn) return false;
+  return step.kind === 'verify' || (step.kind === 'wait' && (step.because === 'retry' || step.because === 'budget'));
+}
+
 export type Verdict =
   | { readonly kind: 'root'; readonly root: Sigkey }
   | { readonly kind: 'manual'; readonly because: ManualReason }

@@ -70,7 +70,12 @@ export async function resolveUnder(context: Context, subject: Subject, lease: Le
   if (step.kind === 'settled') return { outcome: 'settled' };
   if (step.kind === 'wait') {
     await noteSeen(context, subject, conflict);
-    return { outcome: 'waiting', until: step.until, words: waitWords[step.because], remedy: 'ask again in a while' };
+    const { node } = await context.peers.mayDecide(subject.policy.id);
+    const remedy =
+      step.because === 'not-managing'
+        ? 'run it there; while that node is down decide by hand, here too (`sallyport conflicts`), or declare another managing node'
+        : 'ask again in a while';
+    return { outcome: 'waiting', until: step.until, words: waitingFor(step.because, node), remedy };
   }
   if (step.kind === 'manual') {
     const words = conflict.words === '' ? manualWords[step.because] : conflict.words;
@@ -240,6 +245,11 @@ export const waitWords = {
   budget: 'one more refused login could lock the account: the rest is tried when they no longer count',
   'not-managing': 'another node resolves for this policy',
 } as const;
+
+/** The same; `node` is the one that resolves. */
+export function waitingFor(because: keyof typeof waitWords, node: string | null): string {
+  return because === 'not-managing' && node !== null ? `${node} resolves for this policy` : waitWords[because];
+}
 
 export const manualWords: Readonly<Record<ManualReason, string>> = {
   'switched-off': 'automatic resolution is switched off',

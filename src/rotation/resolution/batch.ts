@@ -2,6 +2,7 @@
  * Automatic resolution of many accounts: in batches of at most so many (B-26), each batch under one verification id, and
  * a few accounts of a batch at a time.
  */
+import { sql } from 'kysely';
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal, wordsOf } from '../../base/errors.ts';
 import type { AccountId } from '../../base/ids.ts';
@@ -64,6 +65,21 @@ export async function conflictedAccounts({ db }: Context): Promise<readonly Acco
     .orderBy('account.name')
     .execute();
   return rows.map((row) => row.id);
+}
+
+/** The same, each with a word that is another one as soon as a fact of the account has come, or its declaration was changed. */
+export async function conflictVersions({ db }: Context): Promise<ReadonlyMap<AccountId, string>> {
+  // Both rows are rewritten then, and PostgreSQL keeps with a row which transaction wrote it.
+  const rows = await db
+    .selectFrom('ledger_account')
+    .innerJoin('account', 'account.id', 'ledger_account.account_id')
+    .select(['account.id', sql<string>`ledger_account.xmin || '/' || account.xmin`.as('version')])
+    .where('ledger_account.conflict', '!=', 'none')
+    .where('account.removed_at', 'is', null)
+    .orderBy('account.target_name')
+    .orderBy('account.name')
+    .execute();
+  return new Map(rows.map(({ id, version }) => [id, version]));
 }
 
 /** Whether an answer means that somebody has to look. */

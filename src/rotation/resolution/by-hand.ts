@@ -2,6 +2,7 @@
  * What a person decides about a conflict: confirm or reject an uncertain value, set the current one, force a new
  * randomization, or as the last resort blank the account. Each is a fact that reaches every node; none throws a value away.
  * Refused while automatic resolution has not finished, because two deciders are one too many; blanking alone asks nothing.
+ * On the node that resolves, and on every other one while that one is down: what it says later opens the conflict again.
  */
 import type { Actor } from '../../audit/audit.ts';
 import { isRefusal } from '../../base/errors.ts';
@@ -10,15 +11,17 @@ import { newId } from '../../base/new-id.ts';
 import type { Tx } from '../../db/db.ts';
 import { holdIfFree, randomize, refuseChecked } from '../change/engine.ts';
 import { clearToDraw, untilLanded } from '../change/landing.ts';
-import { settlePending } from '../change/pending.ts';
+import { settlePending, timeOutOthers } from '../change/pending.ts';
 import { type Subject, subjectOf } from '../change/subject.ts';
 import type { Context } from '../context.ts';
 import { type Lease, takeLease } from '../ledger/lease.ts';
 import { foldOf } from '../ledger/ledger.ts';
+import { managementOf } from '../management.ts';
 import type { Decision, ResolutionAction } from '../plan/facts.ts';
-import { decideRoot, decideValue as wordOn, forcedRoot } from '../plan/resolve.ts';
+import { decideRoot, decideValue as wordOn, forcedRoot, mayDecideNow } from '../plan/resolve.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
 import type { RotationResult } from '../result.ts';
+import { waitWords } from './automatic.ts';
 import { type Conflict, conflictOf, servesOthers } from './conflict.ts';
 import { settleConflict, writeSettled } from './settle.ts';
 import type { VerificationId, Verified } from './verifications.ts';
@@ -95,6 +98,12 @@ export async function forceRandomization(
     if (await servesOthers(context.db, id)) return turnDown('rotation.target-administrator', label);
     const silent = await context.peers.unreachable();
     if (silent.length > 0) return turnDown('rotation.nodes-unreachable', `${label}: ${silent.join(', ')}`);
+    // Forcing changes the target, so it needs what any change needs.
+    const [here, { localFallback }] = [
+      await context.peers.mayRotate(subject.policy.id),
+      await managementOf(context.db, subject.policy),
+    ];
+    if (here === 'managing-down' && !localFallback) return turnDown('rotation.managing-down', label);
     const { fault } = await clearToDraw(context, subject, actor, lease.signal);
     if (fault !== undefined)
       return refuseChecked(context, subject, fault, { trigger: 'force', actor, started: context.clock.now() });
@@ -164,15 +173,26 @@ async function underLease<T>(
   await using lease = await takeLease(context.db, id, { holder, clock, ms: timing.leaseMs }, signal);
   if (lease === undefined) return turnDown('rotation.changing', label);
   await settlePending(context, subject, lease, lease.signal);
-  let conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
+  const where = await context.peers.mayDecide(subject.policy.id);
+  const standIn = where.may && where.as === 'stand-in';
+  // What a node that is down left pending: nobody else calls it uncertain while the resolving one is down too.
+  if (standIn) await timeOutOthers(context, subject, lease);
+  const look = (): Promise<Conflict> => conflictOf(context, subject, { demanded: false, standIn }, lease.signal);
+  let conflict = await look();
   // What somebody sees on the target while a change may still land may not be so a moment later.
-  if (conflict.step.kind === 'manual' && (await untilLanded(context, id, lease.signal)))
-    conflict = await conflictOf(context, subject, { demanded: false }, lease.signal);
+  const landing = standIn && conflict.step.kind === 'wait' && conflict.step.because === 'landing';
+  if ((landing || mayDecideNow(conflict.step, standIn)) && (await untilLanded(context, id, lease.signal)))
+    conflict = await look();
   const { step } = conflict;
   if (step.kind === 'settled') return turnDown('rotation.not-conflicted', label);
-  if (step.kind === 'wait' && step.because === 'not-managing')
-    return turnDown('rotation.not-managing', `${label} of policy ${subject.policy.name}`);
-  if (step.kind !== 'manual') return turnDown('rotation.resolving', label);
+  if (!where.may) {
+    if (where.because === 'not-ready') return turnDown('rotation.not-ready', label);
+    return turnDown('rotation.not-managing', `${label}: ${where.node} resolves for policy ${subject.policy.name}`);
+  }
+  if (!mayDecideNow(step, standIn)) {
+    const why = step.kind === 'wait' ? `: ${waitWords[step.because]}` : '';
+    return turnDown('rotation.resolving', `${label}${why}`);
+  }
   return await decide(subject, lease, conflict, actor);
 }
 

@@ -30,11 +30,14 @@ export interface Conflict {
   readonly words: string;
 }
 
-/** `demanded`: somebody asks for it now, so that neither the switch nor an earlier try counts. */
+/**
+ * `demanded`: somebody asks for it now, so that neither the switch nor an earlier try counts. `standIn`: as the node that
+ * resolves would see it; that one is down.
+ */
 export async function conflictOf(
   context: Context,
   subject: Subject,
-  how: { readonly demanded: boolean },
+  how: { readonly demanded: boolean; readonly standIn?: boolean },
   signal: AbortSignal,
 ): Promise<Conflict> {
   const { db, clock, rules, peers } = context;
@@ -55,7 +58,7 @@ export async function conflictOf(
     fold,
     automatic: how.demanded || (rules.automaticResolution && managed),
     targetAdministrator: await servesOthers(db, id),
-    managing: await peers.mayResolve(subject.policy.id),
+    managing: how.standIn === true || (await peers.mayResolve(subject.policy.id)),
     nodes: fold.conflict === 'none' ? 'here' : await peers.heard(id, since, signal),
     quietUntil: await landingUntil(context, id, facts),
     lastTry,

@@ -14,9 +14,10 @@ import { foldOf, reproject } from '../ledger/ledger.ts';
 import { beliefsOf } from '../nodes/beliefs.ts';
 import type { Status } from '../plan/facts.ts';
 import type { Conflict as Kind } from '../plan/fold.ts';
+import { mayDecideNow } from '../plan/resolve.ts';
 import { commit } from '../points.ts';
 import { type RotationRefusal, turnDown } from '../refusal.ts';
-import { manualWords, waitWords } from './automatic.ts';
+import { manualWords, waitingFor } from './automatic.ts';
 import { conflictedAccounts } from './batch.ts';
 import { conflictOf } from './conflict.ts';
 
@@ -80,14 +81,18 @@ async function entryOf(context: Context, account: Account, signal: AbortSignal):
       candidates: fold.candidates.length,
     };
   }
-  const { fold, step, since, words } = await conflictOf(context, subject, { demanded: false }, signal);
+  const where = await context.peers.mayDecide(account.policyId);
+  const standIn = where.may && where.as === 'stand-in';
+  const { fold, step, since, words } = await conflictOf(context, subject, { demanded: false, standIn }, signal);
   const facts = { ...base, kind: fold.conflict, since: new Date(since), candidates: fold.candidates.length };
+  if (standIn && mayDecideNow(step, standIn))
+    return { ...facts, state: 'manual', reason: `${where.node} resolves for this policy and is silent` };
   switch (step.kind) {
     case 'settled':
     case 'verify':
       return { ...facts, state: 'resolving', reason: 'the candidates are about to be tried' };
     case 'wait':
-      return { ...facts, state: 'waiting', reason: waitWords[step.because] };
+      return { ...facts, state: 'waiting', reason: waitingFor(step.because, where.node) };
     case 'manual':
       return { ...facts, state: 'manual', reason: words === '' ? manualWords[step.because] : words };
     default:

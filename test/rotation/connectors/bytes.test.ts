@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { concat, same } from '../../../src/base/bytes.ts';
 import { publickeySignedData } from '../../../src/protocol/ssh/ssh.ts';
-import { addKey, holdsKey, keysPaths, removeKeys } from '../../../src/rotation/connectors/authorized-keys.ts';
+import { addKey, holdsKey, keysPaths, letsIn, removeKeys } from '../../../src/rotation/connectors/authorized-keys.ts';
 import { frame, frames, longestFrame } from '../../../src/rotation/connectors/frames.ts';
 import { isLoginOf } from '../../../src/rotation/connectors/run.ts';
 import { pair } from './machine.ts';
@@ -41,6 +41,33 @@ test('a new key takes over the options of the one it replaces', () => {
   const content = Buffer.from(`from="10.0.0.0/8" ${mine.line}\n`);
   expect(Buffer.from(addKey(content, fresh.publicKey, 'c', mine.publicKey)).toString()).toMatch(
     /^from="10.0.0.0\/8" ssh-ed25519 /,
+  );
+});
+
+test.for([
+  ['', 'yes'],
+  ['restrict,pty ', 'yes'],
+  ['No-PTY,command="a, \\"b\\" from=" ', 'yes'],
+  ['command="a\\\\" ', 'unsure'],
+  ['from="127.0.0.1" ', 'unsure'],
+  ['restrict,expiry-time="20300101" ', 'unsure'],
+  ['cert-authority ', 'unsure'],
+  ['what-comes-next ', 'unsure'],
+] as const)('a line with the options %j lets its key in: %s', ([options, expected]) => {
+  const content = Buffer.from(`# ${mine.line}\n${options}${mine.line}\n`, 'latin1');
+  expect([letsIn(content, mine.publicKey), letsIn(content, other.publicKey)]).toEqual([expected, 'no']);
+  const both = Buffer.from(`${options}${mine.line}\n${mine.line}\n`, 'latin1');
+  expect(letsIn(both, mine.publicKey), 'another line does').toBe('yes');
+});
+
+test('no line of any form is believed beyond its options, nor takes long', () => {
+  const options = fc.string({ unit: fc.constantFrom('"', '\\', ',', '=', 'a', 'command="', 'no-pty'), maxLength: 60 });
+  fc.assert(
+    fc.property(options, (some) => {
+      const said = letsIn(Buffer.from(`from="192.0.2.1",${some} ${mine.line}\n`, 'latin1'), mine.publicKey);
+      expect(said).not.toBe('yes');
+    }),
+    { numRuns: 500 },
   );
 });
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import {
   type Here,
   type Management,
+  mayDecideHere,
   mayResolveHere,
   mayRotateHere,
   type PeerState,
@@ -82,4 +83,42 @@ test('of all nodes exactly one resolves, whatever the policy says', () => {
     );
     expect(resolving).toHaveLength(1);
   }
+});
+
+test.each([
+  ['the managing node', parisOnly, paris, others, { may: true, as: 'resolving', node: 'paris' }],
+  ['the only node', parisOnly, alone, peers({}), { may: true, as: 'resolving', node: null }],
+  [
+    'not another one while that is up',
+    parisFirst,
+    oslo,
+    up,
+    { may: false, because: 'resolves-elsewhere', node: 'paris' },
+  ],
+  ['every other one while it is down', parisFirst, oslo, down, { may: true, as: 'stand-in', node: 'paris' }],
+  ['also where no other may change accounts', parisOnly, oslo, down, { may: true, as: 'stand-in', node: 'paris' }],
+  ['and where nobody knows it', parisOnly, oslo, peers({ lima: 'up' }), { may: true, as: 'stand-in', node: 'paris' }],
+  [
+    'without a managing node not the second by name',
+    any,
+    oslo,
+    peers({ lima: 'up', paris: 'down' }),
+    { may: false, because: 'resolves-elsewhere', node: 'lima' },
+  ],
+  [
+    'unless the first is down',
+    any,
+    oslo,
+    peers({ lima: 'down', paris: 'up' }),
+    { may: true, as: 'stand-in', node: 'lima' },
+  ],
+  [
+    'nobody on a node that was set back',
+    parisOnly,
+    setBack,
+    others,
+    { may: false, because: 'not-ready', node: 'paris' },
+  ],
+] as const)('a person may decide on: %s', (_, management, here, states, expected) => {
+  expect(mayDecideHere(management, here, states)).toEqual(expected);
 });
