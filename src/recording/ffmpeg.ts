@@ -3,7 +3,7 @@
  * ever lies on a disk. No shell is involved, and nothing that was recorded is an argument.
  */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { wordsOf } from '../base/errors.ts';
 import { RecordingError } from './errors.ts';
 import type { Outline, Picture } from './replay.ts';
@@ -50,11 +50,17 @@ export async function writeFilm(
   const frame = new Frame(across, down);
   for await (const picture of pictures) {
     if (child.exitCode !== null || child.stdin.destroyed) break;
-    if (!child.stdin.write(frame.of(picture))) await Promise.race([once(child.stdin, 'drain'), ended]);
+    if (!child.stdin.write(frame.of(picture))) await Promise.race([drained(child.stdin), ended]);
   }
   child.stdin.end();
   const code = await ended;
   if (code !== 0) throw new RecordingError('recording.no-ffmpeg', said.trim() || `ended with ${code}`);
+}
+
+function drained(pipe: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    pipe.once('drain', resolve);
+  });
 }
 
 /** Every frame has the film's size: a smaller picture stands at the top left of a black one. */

@@ -1,10 +1,10 @@
 /** The command line against a keeper of the test's own: what is printed, what is asked, and the exit code. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { text } from '../../src/base/bytes.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { text, utf8 } from '../../src/base/bytes.ts';
 import { refuse } from '../../src/base/errors.ts';
 import { runCli } from '../../src/cli/cli.ts';
 import { type RouteAnswers, routeAnswerer } from '../../src/contract/contract.ts';
@@ -118,6 +118,7 @@ describe('help', () => {
     'play',
     'recording',
     'recording verify',
+    'recording export',
     'rotate',
     'verify',
     'history',
@@ -182,6 +183,84 @@ describe('what is printed', () => {
       'sallyport: there is nothing of that name: account \ufffd[31mroot (keeper.no-such-thing)\n' +
         '  list what there is, e.g. with `sallyport target ls` or `sallyport account ls`\n',
     );
+  });
+});
+
+describe('the recording of a desktop', () => {
+  const recording = {
+    recording: 'r1',
+    session: '0198',
+    user: 'ana',
+    account: 'ana@desk-01',
+    protocol: 'rdp',
+    startedAt: '2026-11-21T02:00:00.000Z',
+    state: 'sealed',
+    size: 1,
+    blocks: 1,
+  };
+  const asked: object[] = [];
+  beforeEach(() => {
+    asked.length = 0;
+    answers = {
+      'recording.list': async () => ({ recordings: [recording] }),
+      'recording.draw': async (fields, part) => {
+        asked.push(fields);
+        part({ at: 0, bytes: utf8('one ') });
+        part({ at: 0, bytes: utf8('two') });
+        return { recording };
+      },
+      'recording.play': async (fields, part) => {
+        asked.push(fields);
+        part({ at: 0, bytes: utf8('00:00:01 keys: a\n') });
+        return { recording };
+      },
+    };
+  });
+
+  test('is not played where there is no terminal: how to get it is said', async () => {
+    const { code, out } = await sallyport('play', 'r1');
+    expect([code, asked]).toEqual([0, []]);
+    for (const way of ['--mp4 --out FILE', '--png TIME --out FILE', '--text']) expect(out).toContain(way);
+  });
+
+  test('is small pictures in a terminal, as wide as it is', async () => {
+    const terminal = { isTTY: process.stdout.isTTY, columns: process.stdout.columns };
+    Object.assign(process.stdout, { isTTY: true, columns: 132 });
+    try {
+      expect((await sallyport('play', 'r1', '--at', '1:02:03')).out).toBe('one two');
+    } finally {
+      Object.assign(process.stdout, terminal);
+    }
+    expect(asked).toEqual([{ recording: 'r1', format: 'strip', columns: 132, at: 3723 }]);
+  });
+
+  test('is exported as picture, film or text, to a pipe or into a new file that only its owner reads', async () => {
+    expect((await sallyport('recording', 'export', 'r1', '--png', '90')).out).toBe('one two');
+    const file = join(data, 'film.mp4');
+    expect(await sallyport('recording', 'export', 'r1', '--mp4', '--max-idle', '2', '--out', file)).toMatchObject({
+      code: 0,
+      out: '',
+    });
+    expect(readFileSync(file, 'utf8')).toBe('one two');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect((await sallyport('recording', 'export', 'r1', '--mp4', '--out', file)).err).toContain('cli.file-unwritable');
+    expect((await sallyport('recording', 'export', 'r1', '--text')).out).toBe('00:00:01 keys: a\n');
+    expect(asked).toEqual([
+      { recording: 'r1', format: 'png', at: 90 },
+      { recording: 'r1', format: 'mp4', maxIdle: 2 },
+      { recording: 'r1', format: 'text' },
+    ]);
+  });
+
+  test.each([
+    [['recording', 'export', 'r1']],
+    [['recording', 'export', 'r1', '--text', '--mp4']],
+    [['recording', 'export', 'r1', '--png', 'soon']],
+    [['recording', 'export', 'r1', '--mp4', '--max-idle', 'long']],
+    [['play', 'another', '--at', '3']],
+  ])('is not asked for by %j', async (argv) => {
+    expect((await sallyport(...argv)).code).toBe(2);
+    expect(asked).toEqual([]);
   });
 });
 

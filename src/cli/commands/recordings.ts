@@ -1,5 +1,5 @@
 /** `recordings`, `play`, `recording verify`, `recording export`: what was recorded. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { Part } from '../../contract/contract.ts';
@@ -137,23 +137,32 @@ async function exportTo(
   const maxIdle = options.maxIdle === undefined ? undefined : Number(options.maxIdle);
   if (maxIdle !== undefined && !(maxIdle >= 0)) throw new CliError('cli.usage', 'a pause is a number from 0');
   const at = options.png === undefined ? undefined : secondsOf(options.png);
+  // a file that cannot be made is found before a film is
+  await using file = out === undefined ? undefined : await openNew(out);
   const parts: Uint8Array[] = [];
   const take = (part: { bytes: Uint8Array }): void => void parts.push(part.bytes);
-  if (options.text === true) await here.call('recording.play', { recording, format: 'text' }, take);
-  else if (at !== undefined) await here.call('recording.draw', { recording, format: 'png', at }, take);
-  else {
-    const asked = { recording, format: 'mp4', ...(maxIdle !== undefined && { maxIdle }) } as const;
-    await here.call('recording.draw', asked, take);
-  }
-  if (out === undefined) {
-    for (const part of parts) process.stdout.write(part);
-    return;
-  }
   try {
-    await using file = await open(out, 'wx', 0o600);
-    for (const part of parts) await file.writeFile(part);
+    if (options.text === true) await here.call('recording.play', { recording, format: 'text' }, take);
+    else if (at !== undefined) await here.call('recording.draw', { recording, format: 'png', at }, take);
+    else {
+      const asked = { recording, format: 'mp4', ...(maxIdle !== undefined && { maxIdle }) } as const;
+      await here.call('recording.draw', asked, take);
+    }
+  } catch (error) {
+    if (out !== undefined) await rm(out, { force: true });
+    throw error;
+  }
+  for (const part of parts) {
+    if (file === undefined) process.stdout.write(part);
+    else await file.writeFile(part);
+  }
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600);
   } catch (cause) {
-    throw new CliError('cli.file-unwritable', out, { cause });
+    throw new CliError('cli.file-unwritable', path, { cause });
   }
 }
 
