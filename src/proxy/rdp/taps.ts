@@ -2,55 +2,31 @@
  * What a session over RDP leaves behind: in the recording everything that was shown and, as far as the grant says so,
  * typed; in the audit trail what crossed beside the picture. Contents of the clipboard are in the recording only.
  */
-import { wordsOf } from '../../base/errors.ts';
 import { updateCode } from '../../protocol/rdp/bitmap/bitmap.ts';
 import type { InputEvent } from '../../protocol/rdp/rdp.ts';
 import { sessionChannel } from '../../recording/format/format.ts';
 import type { Recorder } from '../../recording/recorder.ts';
-import type { Keeper } from '../../link/link.ts';
 import type { Session } from '../open-session.ts';
 import type { Place } from '../place.ts';
+import { type KeeperEvent, openTelling, type Telling } from '../telling.ts';
 import type { ChannelEvent } from './channels/filter.ts';
 import type { PictureSink } from './pictures.ts';
 
-type Told = Parameters<Keeper['session.event']>[0]['event'];
-
-export interface Taps extends PictureSink {
+export interface Taps extends PictureSink, Omit<Telling, 'tell'> {
   input(events: readonly InputEvent[]): void;
   channel(name: string, events: readonly ChannelEvent[]): void;
   /** A static channel that the client asked for. */
   decided(name: string, allowed: boolean, why: string): void;
   /** Milliseconds since 1970 of the last input. */
   readonly lastInput: number;
-  /** Too much is waiting to be told to the keeper. */
-  readonly congested: boolean;
-  onDrain(listener: () => void): void;
-  /** Resolves when everything has been told. */
-  settled(): Promise<void>;
 }
 
-const mostUntold = 256;
-
 export function openTaps(session: Session, recorder: Recorder, place: Place): Taps {
-  const { clock, keeper } = place;
+  const { clock } = place;
   const keys = session.authorization.rdp?.keys ?? 'masked';
-  const drained: (() => void)[] = [];
+  const telling = openTelling(session, place);
+  const { tell } = telling;
   let lastInput = clock.now();
-  let untold = 0;
-  let telling: Promise<void> = Promise.resolve();
-
-  function tell(event: Told): void {
-    untold++;
-    telling = telling
-      .then(async () => {
-        await keeper['session.event']({ session: session.id, event }, session.signal);
-      })
-      .catch((error: unknown) => place.log.debug({ session: session.id, reason: wordsOf(error) }, 'untold'))
-      .then(() => {
-        untold--;
-        if (untold === mostUntold - 1) for (const listener of drained) listener();
-      });
-  }
 
   return {
     desktop: ({ width, height, depth }) =>
@@ -87,10 +63,10 @@ export function openTaps(session: Session, recorder: Recorder, place: Place): Ta
       return lastInput;
     },
     get congested() {
-      return untold >= mostUntold;
+      return telling.congested;
     },
-    onDrain: (listener) => drained.push(listener),
-    settled: async () => await telling,
+    onDrain: (listener) => telling.onDrain(listener),
+    settled: () => telling.settled(),
   };
 }
 
@@ -207,7 +183,7 @@ function recordChannel(recorder: Recorder, event: ChannelEvent, now: number): vo
 }
 
 /** What the audit trail is told of it. */
-function auditOf(channel: string, event: ChannelEvent): Told | undefined {
+function auditOf(channel: string, event: ChannelEvent): KeeperEvent | undefined {
   switch (event.type) {
     case 'channel.opened':
       return { type: 'channel.opened', channel: 0, what: `dynamic:${event.name}`.slice(0, 1000) };

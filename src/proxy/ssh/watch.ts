@@ -6,12 +6,12 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { text } from '../../base/bytes.ts';
-import { codeOf, wordsOf } from '../../base/errors.ts';
 import { encodeModes, type FileFact, type FileObserver, observeFiles } from '../../protocol/ssh/ssh.ts';
 import { sessionChannel } from '../../recording/format/format.ts';
 import type { Recorder } from '../../recording/recorder.ts';
 import type { Session } from '../open-session.ts';
 import type { Place } from '../place.ts';
+import { openTelling, type Telling } from '../telling.ts';
 import type { Channel } from './channels.ts';
 import type { Watcher } from './relay.ts';
 
@@ -29,54 +29,13 @@ interface Stream {
   readonly hash: Hash;
 }
 
-type KeeperEvent = Parameters<Place['keeper']['session.event']>[0]['event'];
-
-/** Events that wait for the keeper; above so many the sides are no longer read. */
-const maxWaiting = 128;
-
-export interface ChannelWatcher extends Watcher {
-  /** More events wait for the keeper than should: whoever feeds the relay should pause. */
-  readonly congested: boolean;
-  /** Called each time that ends. */
-  onDrain(listener: () => void): void;
-  /** Resolves when the keeper has all events, or cannot be told any more. */
-  settled(): Promise<void>;
-}
-
-const tellAgainMs = 200;
+export interface ChannelWatcher extends Watcher, Omit<Telling, 'tell'> {}
 
 export function watchChannels(session: Session, recorder: Recorder, place: Place): ChannelWatcher {
   const watched = new Map<number, Watched>();
-  const { clock, keeper, log } = place;
-  const drained: (() => void)[] = [];
-  let told: Promise<void> = Promise.resolve();
-  let waiting = 0;
-
-  /** In order, one at a time; the session does not wait for it, its end does. */
-  function tell(event: KeeperEvent): void {
-    waiting++;
-    told = told.then(async () => {
-      await tellUntilKnown(event);
-      if (waiting-- === maxWaiting + 1) for (const listener of drained) listener();
-    });
-  }
-
-  /** Again while the keeper is away and may come back; an event told twice is better than one that is missing. */
-  async function tellUntilKnown(event: KeeperEvent): Promise<void> {
-    const late = AbortSignal.timeout(place.comebackMs);
-    for (;;) {
-      try {
-        await keeper['session.event']({ session: session.id, event }, late);
-        return;
-      } catch (error) {
-        if (late.aborted || codeOf(error) !== 'link.lost') {
-          log.warn({ session: session.id, event: event.type, reason: wordsOf(error) }, 'an event could not be told');
-          return;
-        }
-        await clock.sleep(tellAgainMs, late).catch(() => {});
-      }
-    }
-  }
+  const { clock } = place;
+  const telling = openTelling(session, place);
+  const { tell } = telling;
 
   function of(channel: Channel): Watched {
     let one = watched.get(channel.number);
@@ -105,9 +64,9 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
 
   return {
     get congested() {
-      return waiting > maxWaiting;
+      return telling.congested;
     },
-    onDrain: (listener) => void drained.push(listener),
+    onDrain: (listener) => telling.onDrain(listener),
     opened: (channel) => {
       of(channel);
       recorder.record({ kind: 'channel-open', type: 'session', about: '' }, channel.number, clock.now());
@@ -216,6 +175,6 @@ export function watchChannels(session: Session, recorder: Recorder, place: Place
       }
       recorder.record({ kind: 'channel-close' }, channel.number, now);
     },
-    settled: () => told,
+    settled: () => telling.settled(),
   };
 }
