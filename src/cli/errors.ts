@@ -106,6 +106,8 @@ export const codesOf: Readonly<
     'keeper.session-over',
     'link.busy',
     'nodes.changing',
+    'nodes.invitation-expired',
+    'nodes.name-taken',
     'nodes.named',
     'nodes.not-named',
     'nodes.other-version',

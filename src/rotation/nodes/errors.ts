@@ -37,6 +37,15 @@ export const nodeErrors = defineErrors({
     meaning: 'the other node has the same name',
     remedy: 'nodes are told apart by their names; start this one anew and give it another one',
   },
+  'nodes.name-taken': {
+    meaning: 'another machine has this name, or had it: facts stand under it that are not here',
+    remedy:
+      'start this one anew and give it a name that no node ever had; if the other one does not come back, forget it first with `sallyport node leave --peer`',
+  },
+  'nodes.invitation-expired': {
+    meaning: 'the invitation is more than a day old',
+    remedy: 'make a new one on the other node with `sallyport node invite --file FILE`; see that both clocks are right',
+  },
   'nodes.unreachable': {
     meaning: 'the other node does not answer',
     remedy: 'see that its Sallyport runs, and that its address and port can be reached from here',

@@ -23,7 +23,7 @@ export interface PeerStatus {
   readonly behindBytes: number;
   /** How much more of our log is kept for it, in bytes, before its place is given up; null: no limit is near. */
   readonly keptBytes: number | null;
-  /** It is to be told something, or everything is to be fetched from it, when it answers again. */
+  /** It is to be told something (for the first time, too), or everything is to be fetched from it, when it answers again. */
   readonly owed: boolean;
   /** Whether it holds the same facts now; only with `compare`, and null if it did not answer. */
   readonly same?: boolean | null;
@@ -52,9 +52,9 @@ export async function statusOf(db: Db, near: Neighbourhood | undefined, compare:
     ).n;
   const peers: PeerStatus[] = [];
   if (near !== undefined && name !== null) {
-    const rows = await db.selectFrom('node_peer').select(['name', 'renew', 'doubt']).orderBy('name').execute();
+    const rows = await db.selectFrom('node_peer').select(['name', 'renew', 'doubt', 'greet']).orderBy('name').execute();
     for (const row of rows) {
-      const status = { ...(await peerStatus(near, name, row.name)), owed: row.renew || row.doubt };
+      const status = { ...(await peerStatus(near, name, row.name)), owed: row.renew || row.doubt || row.greet };
       peers.push(compare ? { ...status, same: await holdsTheSame(near, row.name) } : status);
     }
   }

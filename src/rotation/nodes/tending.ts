@@ -8,13 +8,14 @@ import { codeOf, wordsOf } from '../../base/errors.ts';
 import { inTransaction } from '../../db/db.ts';
 import { pruneBarriers } from './barrier.ts';
 import { missedBy, namesAt, refetch, renew } from './heal.ts';
-import { identityOf, setState } from './identity.ts';
-import { keepCard } from './joining.ts';
+import { NodeError } from './errors.ts';
+import { identityOf } from './identity.ts';
 import { type Letter, openLetter, post } from './letters.ts';
+import { greet, hear, isCutOff, isNameTaken, keepCard, knowsAll } from './mesh.ts';
 import { cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
 import { forget } from './parting.ts';
 import { publish } from './publication.ts';
-import { isCopied, isThere, isUnreached, redirect, subscribe, subscriptionName } from './subscription.ts';
+import { isThere, isUnreached, redirect, subscriptionName } from './subscription.ts';
 
 const self: Actor = { kind: 'system', part: 'nodes' };
 
@@ -33,7 +34,9 @@ export async function readLetters(near: Neighbourhood, signal: AbortSignal): Pro
       const letter = await openLetter(near.vault, sealed, name, near.clock.now());
       writer = letter.from;
       if (waiting.has(writer)) continue;
+      await refuseOld(near, letter);
       await obey(near, name, letter, signal);
+      await near.admin.updateTable('node_peer').set({ letter_at: letter.at }).where('name', '=', writer).execute();
     } catch (error) {
       signal.throwIfAborted();
       if (!worthless.includes(codeOf(error))) {
@@ -50,19 +53,27 @@ export async function readLetters(near: Neighbourhood, signal: AbortSignal): Pro
   }
 }
 
-const worthless = ['nodes.letter-refused', 'nodes.peer-unknown', 'vault.tampered', 'vault.key-version-unknown'];
+const worthless = [
+  'nodes.letter-refused',
+  'nodes.name-taken',
+  'nodes.peer-unknown',
+  'vault.tampered',
+  'vault.key-version-unknown',
+];
 
 async function obey(near: Neighbourhood, me: string, letter: Letter, signal: AbortSignal): Promise<void> {
   const { kind, from: peer } = letter;
   switch (kind) {
     case 'join': {
       using card = await openCard(near.vault, peer, Buffer.from(letter.card ?? '', 'base64'));
+      if (await isNameTaken(near, card)) throw new NodeError('nodes.name-taken', peer);
+      const known = (await peerNames(near)).includes(peer);
       await keepCard(near.admin, near.vault, card);
-      const source = sourceOf(near, card);
-      const subscription = subscriptionName(me, peer);
-      if (await isThere(near.admin, subscription)) await redirect(near.admin, subscription, source.conninfo);
-      else await subscribe(near.admin, me, source);
-      return await record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
+      await near.admin.deleteFrom('node_forgotten').where('name', '=', peer).execute();
+      // Whether it answers or not: its card is here, and the rest is done when it does (`tend`).
+      await hear(near, me, card);
+      if (!known) await record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
+      return;
     }
     case 'renew': {
       using card = await cardOf(near, peer);
@@ -78,6 +89,17 @@ async function obey(near: Neighbourhood, me: string, letter: Letter, signal: Abo
     default:
       kind satisfies never;
   }
+}
+
+/** Refuses a letter that was read before, and one of a node that was forgotten and has not been invited since. */
+async function refuseOld({ db }: Neighbourhood, { kind, from, at, invited = 0 }: Letter): Promise<void> {
+  const peer = await db.selectFrom('node_peer').select('letter_at').where('name', '=', from).executeTakeFirst();
+  if (peer !== undefined && at <= peer.letter_at)
+    throw new NodeError('nodes.letter-refused', `${from} has written a younger one`);
+  if (peer !== undefined || kind !== 'join') return;
+  const gone = await db.selectFrom('node_forgotten').select('at').where('name', '=', from).executeTakeFirst();
+  if (gone !== undefined && invited <= gone.at.getTime())
+    throw new NodeError('nodes.letter-refused', `${from} was forgotten, and has not been invited since`);
 }
 
 /** Gives every subscription the present way to its peer, and the publications their present tables: once, at the start. */
@@ -98,28 +120,36 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
   const { name, state } = await identityOf(near.db);
   if (name === null) return;
   await pruneBarriers(near);
-  for (const { name: peer, renew: owed, doubt } of await near.db.selectFrom('node_peer').selectAll().execute()) {
+  for (const { name: peer, renew: owed, doubt, greet: unmet } of await near.db
+    .selectFrom('node_peer')
+    .selectAll()
+    .execute()) {
     signal.throwIfAborted();
     try {
-      await makeUp(near, name, peer, { owed, doubt: doubt && state !== 'set-back' }, signal);
+      await makeUp(near, name, peer, { owed, unmet, doubt: doubt && state !== 'set-back' }, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!isUnreached(error)) near.log.warn({ peer }, `with ${peer} something is left to be done: ${wordsOf(error)}`);
     }
   }
-  if (state === 'joining' && (await allCopied(near, name))) await setState(near.admin, 'member');
-  if (state === 'member') await noticeSetBack(near, signal);
+  if (state === 'member' || state === 'joining') await noticeSetBack(near, signal);
+  if (state === 'joining' && (await knowsAll(near, name)))
+    await sql`UPDATE ledger_node SET state = 'member' WHERE state = 'joining'`.execute(near.admin);
 }
 
-/** Fetches what is in doubt, and tells the peer what it could not be told. */
+/** Hears the peer if it was not reached yet, fetches what is in doubt, and tells the peer what it could not be told. */
 async function makeUp(
   near: Neighbourhood,
   me: string,
   peer: string,
-  { owed, doubt }: { readonly owed: boolean; readonly doubt: boolean },
+  { owed, unmet, doubt }: { readonly owed: boolean; readonly unmet: boolean; readonly doubt: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   using card = await cardOf(near, peer);
+  if (!(await isThere(near.admin, subscriptionName(me, peer)))) {
+    if (!(await hear(near, me, card))) return;
+  } else if (await isCutOff(near, me, card)) await renew(near.admin, me, sourceOf(near, card), near.clock, signal);
+  if (unmet && !(await greet(near, me, card))) return;
   if (doubt) {
     const seen = await withPeer(near, card, (at) => namesAt(at, me));
     if (seen === undefined) return;
@@ -128,11 +158,6 @@ async function makeUp(
   }
   if (owed && (await post(near, card, { kind: 'renew', from: me })))
     await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
-}
-
-async function allCopied(near: Neighbourhood, me: string): Promise<boolean> {
-  for (const peer of await peerNames(near)) if (!(await isCopied(near.db, subscriptionName(me, peer)))) return false;
-  return true;
 }
 
 /**
@@ -162,7 +187,9 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
   const { peer } = ahead;
   near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
   await inTransaction(near.admin, async (tx) => {
-    await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);
+    const { numAffectedRows } = await sql`UPDATE ledger_node SET state = 'set-back'
+      WHERE state IN ('member', 'joining')`.execute(tx);
+    if (numAffectedRows === 0n) return;
     await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
   });
 }

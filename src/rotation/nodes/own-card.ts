@@ -1,0 +1,65 @@
+/**
+ * This node's own card: how the others reach it. Its password becomes another one when a node is forgotten that knew it.
+ *
+ * INVARIANT: a new password counts only when every other node has been told of it. Two nodes that changed theirs at the same
+ * moment, each before it had told the other, would never reach each other again.
+ */
+import { sql } from 'kysely';
+import { inTransaction } from '../../db/db.ts';
+import type { Vault } from '../../vault/vault.ts';
+import type { Card } from './card.ts';
+import { NodeError } from './errors.ts';
+import { type Neighbourhood, openCard, ownName, sealCard } from './neighbourhood.ts';
+import { drawPassword, setPassword } from './repl-role.ts';
+
+/** With where it is reached now, which may have changed since it was named. */
+export async function ownCard(near: Neighbourhood, vault: Vault = near.vault): Promise<Card> {
+  const { card } = await rowOf(near);
+  return present(near, vault, card);
+}
+
+/** The card that others are to keep: the next one, while there is one. Sealed, as a letter has it. */
+export async function cardForOthers(near: Neighbourhood, vault: Vault = near.vault): Promise<string> {
+  const { card, next_card: next } = await rowOf(near);
+  using own = await present(near, vault, next ?? card);
+  return Buffer.from(await sealCard(vault, own)).toString('base64');
+}
+
+/** Draws the next password; every other node is to be told of it. */
+export async function drawNextCard(near: Neighbourhood): Promise<void> {
+  using own = await ownCard(near);
+  using password = drawPassword();
+  const sealed = Buffer.from(await sealCard(near.vault, { ...own, password }));
+  await inTransaction(near.admin, async (tx) => {
+    await sql`UPDATE ledger_node SET next_card = ${sealed}`.execute(tx);
+    await tx.updateTable('node_peer').set({ greet: true }).execute();
+  });
+  await useNextCard(near);
+}
+
+/** Makes the next password the present one, if there is one and nobody is left to be told. */
+export async function useNextCard(near: Neighbourhood): Promise<void> {
+  const name = await ownName(near);
+  await inTransaction(near.admin, async (tx) => {
+    const { next_card: next } = await tx
+      .selectFrom('ledger_node')
+      .select('next_card')
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const untold = await tx.selectFrom('node_peer').select('name').where('greet', '=', true).execute();
+    if (next === null || untold.length > 0) return;
+    using card = await openCard(near.vault, name, next);
+    await setPassword(tx, card.password);
+    await sql`UPDATE ledger_node SET card = next_card, next_card = NULL`.execute(tx);
+  });
+}
+
+async function rowOf({ db }: Neighbourhood): Promise<{ card: Uint8Array | null; next_card: Uint8Array | null }> {
+  return db.selectFrom('ledger_node').select(['card', 'next_card']).executeTakeFirstOrThrow();
+}
+
+async function present(near: Neighbourhood, vault: Vault, sealed: Uint8Array | null): Promise<Card> {
+  if (sealed === null) throw new NodeError('nodes.not-named');
+  const { host, port, files } = near;
+  return { ...(await openCard(vault, await ownName(near), sealed)), host, port, certificate: files.certificate };
+}
