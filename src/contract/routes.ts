@@ -343,7 +343,7 @@ export const routes = {
   'node.leave': change(
     'node.change',
     Type.Object({ peer: Type.Optional(Text) }, { additionalProperties: false }),
-    Type.Object({ peers: Type.Array(Text), untold: Type.Array(Text) }),
+    Type.Object({ peers: Type.Array(Text), untold: Type.Array(Text), behind: Type.Array(Text) }),
   ),
   /** With `peer` only what comes from that one is copied anew. */
   'node.heal': change(

@@ -27,7 +27,8 @@ export function nodeAnswers({ membership }: Pick<Rooms, 'membership'>, actor: Ac
     },
     'node.leave': async ({ peer }) => {
       const left = await membership.leave(peer, actor);
-      return isRefusal(left) ? left : { peers: [...left.peers], untold: [...left.untold] };
+      if (isRefusal(left)) return left;
+      return { peers: [...left.peers], untold: [...left.untold], behind: [...left.behind] };
     },
     'node.heal': async ({ peer }, _part, signal) => {
       const healed = await membership.heal(peer, actor, signal);

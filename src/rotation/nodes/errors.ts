@@ -66,6 +66,14 @@ export const nodeErrors = defineErrors({
     meaning: 'no other node answers, so nothing can be fetched, and nothing was changed',
     remedy: 'try again as soon as one of them can be reached',
   },
+  'nodes.copy-stalled': {
+    meaning: 'what another node has is being copied, and for a minute nothing has come',
+    remedy: 'see the log of both database servers, then try again; nothing that came is lost',
+  },
+  'nodes.interrupted': {
+    meaning: 'healing was broken off, because a node was to be forgotten meanwhile',
+    remedy: 'run `sallyport node heal` again',
+  },
   'nodes.set-back': {
     meaning: 'the database of this node is older than what other nodes have heard from it',
     remedy: 'fetch back what is missing with `sallyport node heal`; until then this node changes nothing',

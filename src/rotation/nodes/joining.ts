@@ -112,7 +112,8 @@ async function meetAll(
       try {
         signal.throwIfAborted();
         using card = await cardOf(near, name);
-        (await meet(card)) ? met.push(name) : unreached.push(name);
+        if (await meet(card)) met.push(name);
+        else unreached.push(name);
       } catch (error) {
         near.log.warn({ peer: name }, `with ${name} something is left to be done: ${wordsOf(error)}`);
         unreached.push(name);

@@ -11,7 +11,7 @@ import type { Secret } from '../../base/secret.ts';
 import { type Db, listen, openDatabase } from '../../db/db.ts';
 import { peerFiles, type PeerPlace } from '../../db/embedded.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { type NodeErrorCode, type NodeRefusal, turnAway } from './errors.ts';
+import { NodeError, type NodeErrorCode, type NodeRefusal, turnAway } from './errors.ts';
 import { heal, type Healed, renew } from './heal.ts';
 import { identityOf, setState } from './identity.ts';
 import { init, invite, join, type Joined } from './joining.ts';
@@ -90,6 +90,7 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
     last = mine.catch(() => {});
     return mine;
   };
+  let healing: AbortController | undefined;
   let retired = false;
   const round = (): Promise<void> =>
     inTurn(async () => {
@@ -120,8 +121,22 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
         retired ||= 'ring' in joined && joined.ring === 'adopted';
         return joined;
       }),
-    leave: (peer, actor) => inTurn(() => leaveOrForget(near, peer, actor)),
-    heal: (peer, actor, caller) => inTurn(() => healOrRenew(near, peer, actor, AbortSignal.any([over, caller]))),
+    leave: async (peer, actor) => {
+      // Healing may wait for the very one that is given up.
+      if (peer !== undefined) healing?.abort(new NodeError('nodes.interrupted'));
+      const left = await inTurn(() => leaveOrForget(near, peer, actor));
+      wake();
+      return left;
+    },
+    heal: (peer, actor, caller) =>
+      inTurn(async () => {
+        healing = new AbortController();
+        try {
+          return await healOrRenew(near, peer, actor, AbortSignal.any([over, caller, healing.signal]));
+        } finally {
+          healing = undefined;
+        }
+      }),
     status: (compare) => statusOf(db, near, compare),
     settle: round,
     idle: async () => void (await last),
@@ -154,7 +169,7 @@ async function leaveOrForget(near: Neighbourhood, peer: string | undefined, acto
   if (peer === undefined) return leave(near, actor);
   if (!(await peerNames(near)).includes(peer)) return turnAway('nodes.peer-unknown', peer);
   await forget(near, await ownName(near), peer, 'it was given up', actor);
-  return { peers: [peer], untold: [] };
+  return { peers: [peer], untold: [], behind: [] };
 }
 
 async function healOrRenew(
@@ -182,7 +197,7 @@ async function healOrRenew(
   }
   await setState(near.admin, 'healing');
   // Written first: should this process end in the middle, the rest is done by whoever comes next.
-  await sql`UPDATE node_peer SET renew = true, doubt = true`.execute(near.admin);
+  await sql`UPDATE node_peer SET renew = true, doubt = true, fetching = false`.execute(near.admin);
   const healed = await heal(near.admin, sources, near.clock, signal);
   if (healed === undefined) {
     await setState(near.admin, state);
@@ -190,7 +205,7 @@ async function healOrRenew(
   }
   await near.admin
     .updateTable('node_peer')
-    .set({ doubt: false })
+    .set({ doubt: false, fetching: false })
     .where('name', 'in', [...healed.reached])
     .execute();
   const details = { node: healed.id, from: healed.reached };

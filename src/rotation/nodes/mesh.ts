@@ -11,6 +11,7 @@ import { wordsOf } from '../../base/errors.ts';
 import type { Db, Tx } from '../../db/db.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { Card } from './card.ts';
+import { NodeError } from './errors.ts';
 import { post } from './letters.ts';
 import { cardOf, type Neighbourhood, openCard, peerNames, sealCard, sourceOf, withPeer } from './neighbourhood.ts';
 import { cardForOthers } from './own-card.ts';
@@ -97,23 +98,34 @@ async function agrees(near: Neighbourhood, me: string, peer: string): Promise<bo
   using card = await cardOf(near, peer);
   const listed = await withPeer(near, card, (at) => at.selectFrom('node_peer').select(['name', 'card']).execute());
   if (listed === undefined) return false;
-  const known = new Set([me, ...(await peerNames(near)), ...(await forgottenNames(near.db))]);
+  const known = await near.db.selectFrom('node_peer').select(['name', 'greet']).execute();
+  const forgotten = await forgottenNames(near.db);
   let agreed = listed.some(({ name }) => name === me);
   for (const { name, card: sealed } of listed) {
-    if (known.has(name)) continue;
-    agreed = false;
-    try {
-      using found = await openCard(near.vault, name, sealed);
-      await keepCard(near.admin, near.vault, found);
-    } catch (error) {
-      near.log.warn({ peer }, `what ${peer} has of ${name} cannot be read: ${wordsOf(error)}`);
-      continue;
-    }
-    await near.admin.updateTable('node_peer').set({ greet: true }).where('name', '=', name).execute();
+    if (name === me || forgotten.includes(name)) continue;
+    const here = known.find((one) => one.name === name);
+    if (here === undefined) agreed = false;
+    // One that was not reached yet may be reached by the card that another node has of it.
+    if (here?.greet === false) continue;
+    if (!(await introduce(near, peer, name, sealed)) || here !== undefined) continue;
     const event = { type: 'node.peer-joined', about: {}, details: { peer: name } } as const;
     await record(near.db, { kind: 'system', part: 'nodes' }, event);
   }
   return agreed;
+}
+
+/** Keeps the card that a peer has of a node, to be met. False if it cannot be read, or is of another machine. */
+async function introduce(near: Neighbourhood, peer: string, name: string, sealed: Uint8Array): Promise<boolean> {
+  try {
+    using found = await openCard(near.vault, name, sealed);
+    if (await isNameTaken(near, found)) throw new NodeError('nodes.name-taken', name);
+    await keepCard(near.admin, near.vault, found);
+    await near.admin.updateTable('node_peer').set({ greet: true }).where('name', '=', name).execute();
+    return true;
+  } catch (error) {
+    near.log.warn({ peer }, `what ${peer} has of ${name} is not believed: ${wordsOf(error)}`);
+    return false;
+  }
 }
 
 export async function forgottenNames(db: Db | Tx): Promise<readonly string[]> {

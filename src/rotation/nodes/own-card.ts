@@ -1,11 +1,11 @@
 /**
  * This node's own card: how the others reach it. Its password becomes another one when a node is forgotten that knew it.
  *
- * INVARIANT: a new password counts only when every other node has been told of it. Two nodes that changed theirs at the same
- * moment, each before it had told the other, would never reach each other again.
+ * INVARIANT: a new password counts only after every other node was told of it that answers. Two nodes that change theirs at
+ * the same moment thus still reach each other; only if they could not reach each other then must they be introduced again.
  */
 import { sql } from 'kysely';
-import { inTransaction } from '../../db/db.ts';
+import { inTransaction, type Tx } from '../../db/db.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { Card } from './card.ts';
 import { NodeError } from './errors.ts';
@@ -25,19 +25,16 @@ export async function cardForOthers(near: Neighbourhood, vault: Vault = near.vau
   return Buffer.from(await sealCard(vault, own)).toString('base64');
 }
 
-/** Draws the next password; every other node is to be told of it. */
-export async function drawNextCard(near: Neighbourhood): Promise<void> {
+/** Draws the next password and has every other node told of it (`greet`); then `useNextCard`. */
+export async function drawNextCard(near: Neighbourhood, tx: Tx): Promise<void> {
   using own = await ownCard(near);
   using password = drawPassword();
   const sealed = Buffer.from(await sealCard(near.vault, { ...own, password }));
-  await inTransaction(near.admin, async (tx) => {
-    await sql`UPDATE ledger_node SET next_card = ${sealed}`.execute(tx);
-    await tx.updateTable('node_peer').set({ greet: true }).execute();
-  });
-  await useNextCard(near);
+  await sql`UPDATE ledger_node SET next_card = ${sealed}, invites_until = NULL`.execute(tx);
+  await tx.updateTable('node_peer').set({ greet: true }).execute();
 }
 
-/** Makes the next password the present one, if there is one and nobody is left to be told. */
+/** Makes the next password the present one, if there is a next one. */
 export async function useNextCard(near: Neighbourhood): Promise<void> {
   const name = await ownName(near);
   await inTransaction(near.admin, async (tx) => {
@@ -46,12 +43,20 @@ export async function useNextCard(near: Neighbourhood): Promise<void> {
       .select('next_card')
       .forUpdate()
       .executeTakeFirstOrThrow();
-    const untold = await tx.selectFrom('node_peer').select('name').where('greet', '=', true).execute();
-    if (next === null || untold.length > 0) return;
+    if (next === null) return;
     using card = await openCard(near.vault, name, next);
     await setPassword(tx, card.password);
     await sql`UPDATE ledger_node SET card = next_card, next_card = NULL`.execute(tx);
   });
+}
+
+/** An invitation has a password in it; when its time is over that is changed. */
+export async function endInvitations(near: Neighbourhood): Promise<void> {
+  const { invites_until: until } = await near.db
+    .selectFrom('ledger_node')
+    .select('invites_until')
+    .executeTakeFirstOrThrow();
+  if (until !== null && near.clock.now() > until) await inTransaction(near.admin, (tx) => drawNextCard(near, tx));
 }
 
 async function rowOf({ db }: Neighbourhood): Promise<{ card: Uint8Array | null; next_card: Uint8Array | null }> {

@@ -2,20 +2,22 @@
  * What goes on between nodes by itself: letters are read, what a peer could not be told is told when it answers again,
  * what is in doubt is fetched anew, and a database that was set back is noticed before it changes anything.
  */
-import { sql } from 'kysely';
+import { type Selectable, sql, type Updateable } from 'kysely';
 import { type Actor, record } from '../../audit/audit.ts';
 import { codeOf, wordsOf } from '../../base/errors.ts';
 import { inTransaction } from '../../db/db.ts';
+import type { Tables } from '../../db/tables.ts';
 import { pruneBarriers } from './barrier.ts';
-import { missedBy, namesAt, refetch, renew } from './heal.ts';
+import { beginFetching, beginRenewal, endFetching, missedBy, namesAt } from './heal.ts';
 import { NodeError } from './errors.ts';
 import { identityOf } from './identity.ts';
 import { type Letter, openLetter, post } from './letters.ts';
 import { greet, hear, isCutOff, isNameTaken, keepCard, knowsAll } from './mesh.ts';
 import { cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
+import { endInvitations, useNextCard } from './own-card.ts';
 import { forget } from './parting.ts';
 import { publish } from './publication.ts';
-import { isThere, isUnreached, redirect, subscriptionName } from './subscription.ts';
+import { healingName, isThere, isUnreached, redirect, subscriptionName } from './subscription.ts';
 
 const self: Actor = { kind: 'system', part: 'nodes' };
 
@@ -35,7 +37,7 @@ export async function readLetters(near: Neighbourhood, signal: AbortSignal): Pro
       writer = letter.from;
       if (waiting.has(writer)) continue;
       await refuseOld(near, letter);
-      await obey(near, name, letter, signal);
+      await obey(near, name, letter);
       await near.admin.updateTable('node_peer').set({ letter_at: letter.at }).where('name', '=', writer).execute();
     } catch (error) {
       signal.throwIfAborted();
@@ -61,7 +63,7 @@ const worthless = [
   'vault.key-version-unknown',
 ];
 
-async function obey(near: Neighbourhood, me: string, letter: Letter, signal: AbortSignal): Promise<void> {
+async function obey(near: Neighbourhood, me: string, letter: Letter): Promise<void> {
   const { kind, from: peer } = letter;
   switch (kind) {
     case 'join': {
@@ -77,7 +79,7 @@ async function obey(near: Neighbourhood, me: string, letter: Letter, signal: Abo
     }
     case 'renew': {
       using card = await cardOf(near, peer);
-      await renew(near.admin, me, sourceOf(near, card), near.clock, signal);
+      await beginRenewal(near.admin, me, sourceOf(near, card));
       return await record(near.db, self, {
         type: 'node.peer-renewed',
         about: {},
@@ -85,7 +87,8 @@ async function obey(near: Neighbourhood, me: string, letter: Letter, signal: Abo
       });
     }
     case 'leave':
-      return forget(near, me, peer, 'it left', self);
+      if (!(await peerNames(near)).includes(peer)) throw new NodeError('nodes.peer-unknown', peer);
+      return forget(near, me, peer, 'it left', self, Math.min(letter.at, near.clock.now()));
     default:
       kind satisfies never;
   }
@@ -120,18 +123,18 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
   const { name, state } = await identityOf(near.db);
   if (name === null) return;
   await pruneBarriers(near);
-  for (const { name: peer, renew: owed, doubt, greet: unmet } of await near.db
-    .selectFrom('node_peer')
-    .selectAll()
-    .execute()) {
+  await endInvitations(near);
+  for (const peer of await near.db.selectFrom('node_peer').selectAll().orderBy('name').execute()) {
     signal.throwIfAborted();
     try {
-      await makeUp(near, name, peer, { owed, unmet, doubt: doubt && state !== 'set-back' }, signal);
+      await makeUp(near, name, { ...peer, doubt: peer.doubt && state !== 'set-back' }, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!isUnreached(error)) near.log.warn({ peer }, `with ${peer} something is left to be done: ${wordsOf(error)}`);
+      const words = `with ${peer.name} something is left to be done: ${wordsOf(error)}`;
+      if (!isUnreached(error)) near.log.warn({ peer: peer.name }, words);
     }
   }
+  await useNextCard(near);
   if (state === 'member' || state === 'joining') await noticeSetBack(near, signal);
   if (state === 'joining' && (await knowsAll(near, name)))
     await sql`UPDATE ledger_node SET state = 'member' WHERE state = 'joining'`.execute(near.admin);
@@ -141,23 +144,42 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
 async function makeUp(
   near: Neighbourhood,
   me: string,
-  peer: string,
-  { owed, unmet, doubt }: { readonly owed: boolean; readonly unmet: boolean; readonly doubt: boolean },
+  { name: peer, ...todo }: Pick<Selectable<Tables['node_peer']>, 'name' | 'doubt' | 'fetching' | 'renew' | 'greet'>,
   signal: AbortSignal,
 ): Promise<void> {
+  const set = (done: Updateable<Tables['node_peer']>): Promise<unknown> =>
+    near.admin.updateTable('node_peer').set(done).where('name', '=', peer).execute();
   using card = await cardOf(near, peer);
   if (!(await isThere(near.admin, subscriptionName(me, peer)))) {
     if (!(await hear(near, me, card))) return;
-  } else if (await isCutOff(near, me, card)) await renew(near.admin, me, sourceOf(near, card), near.clock, signal);
-  if (unmet && !(await greet(near, me, card))) return;
-  if (doubt) {
-    const seen = await withPeer(near, card, (at) => namesAt(at, me));
-    if (seen === undefined) return;
-    await refetch(near.admin, me, sourceOf(near, card), near.clock, signal, seen);
-    await near.admin.updateTable('node_peer').set({ doubt: false }).where('name', '=', peer).execute();
+  } else if (await isCutOff(near, me, card)) await beginRenewal(near.admin, me, sourceOf(near, card));
+  if (todo.greet && !(await greet(near, me, card))) return;
+  if (todo.doubt) {
+    if (!todo.fetching || !(await isThere(near.admin, healingName(me, peer)))) {
+      const seen = await withPeer(near, card, (at) => namesAt(at, me));
+      if (seen === undefined) return;
+      await beginFetching(near.admin, me, sourceOf(near, card), seen);
+      await set({ fetching: true });
+    }
+    if (await hasCome(near, me, peer, signal)) await set({ doubt: false, fetching: false });
   }
-  if (owed && (await post(near, card, { kind: 'renew', from: me })))
-    await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
+  if (todo.renew && (await post(near, card, { kind: 'renew', from: me }))) await set({ renew: false });
+}
+
+/** What is copied at once is waited for; everything else is looked at in the next round, because others wait for this one. */
+const momentMs = 2_000;
+const lookMs = 50;
+
+async function hasCome(
+  { admin, clock }: Neighbourhood,
+  me: string,
+  peer: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const late = clock.now() + momentMs; ; await clock.sleep(lookMs, signal)) {
+    if (await endFetching(admin, me, peer)) return true;
+    if (clock.now() >= late) return false;
+  }
 }
 
 /**
@@ -180,7 +202,13 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
   for (const { peer, missed } of answers) {
     if (missed !== 'former') continue;
     near.log.info({ peer }, 'another node has heard facts of this one that came too late to be fetched; they are now');
-    await near.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', peer).execute();
+    // While it is being fetched that goes on; what comes even later is found when it has ended.
+    await near.admin
+      .updateTable('node_peer')
+      .set({ doubt: true, fetching: false })
+      .where('name', '=', peer)
+      .where('doubt', '=', false)
+      .execute();
   }
   const ahead = answers.find(({ missed }) => missed === 'present');
   if (ahead === undefined) return;
