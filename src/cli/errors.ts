@@ -85,6 +85,7 @@ export const codesOf: Readonly<
     'identity.user-unknown',
     'keeper.no-such-thing',
     'nodes.no-peer',
+    'nodes.not-put-aside',
     'nodes.peer-unknown',
     'recording.unknown',
     'rotation.account-unknown',

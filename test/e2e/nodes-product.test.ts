@@ -257,7 +257,7 @@ describe('whole products', () => {
   });
 
   test('a node that leaves is heard no more, keeps its facts, and no log is kept for it', async () => {
-    expect(await oslo.product.ask(['node', 'leave'])).toEqual({ peers: ['paris'], untold: [] });
+    expect(await oslo.product.ask(['node', 'leave'])).toEqual({ peers: ['paris'], untold: [], behind: [] });
     expect(await until(paris, (now) => now.peers.length === 0)).toMatchObject({ state: 'member' });
     const before = await versions(paris, 'app@box');
     await store(paris, 'app@box', 'Alone.Again-6');

@@ -66,6 +66,10 @@ export const nodeErrors = defineErrors({
     meaning: 'no other node answers, so nothing can be fetched, and nothing was changed',
     remedy: 'try again as soon as one of them can be reached',
   },
+  'nodes.not-put-aside': {
+    meaning: 'no fact was put aside under this number',
+    remedy: '`sallyport node quarantine ls --all` names them',
+  },
   'nodes.copy-stalled': {
     meaning: 'what another node has is being copied, and for a minute nothing has come',
     remedy: 'see the log of both database servers, then try again; nothing that came is lost',

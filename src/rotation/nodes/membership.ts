@@ -17,6 +17,7 @@ import { identityOf, setState } from './identity.ts';
 import { init, invite, join, type Joined } from './joining.ts';
 import { cardOf, type Neighbourhood, ownName, peerNames, sourceOf } from './neighbourhood.ts';
 import { forget, leave, type Left } from './parting.ts';
+import { acknowledge, putAside, type PutAside } from './quarantine.ts';
 import { type NodesStatus, statusOf } from './status.ts';
 import { noticeSetBack, readLetters, straighten, tend } from './tending.ts';
 
@@ -60,6 +61,10 @@ export interface Membership extends AsyncDisposable {
     signal: AbortSignal,
   ): Answer<Omit<Healed, 'id'> & { readonly id: string }>;
   status(compare: boolean): Promise<NodesStatus>;
+  /** Facts that were put aside and that nobody has looked at yet, or all. */
+  putAside(all: boolean): Promise<readonly PutAside[]>;
+  /** Says that these were looked at, or all; how many there were. */
+  acknowledge(facts: readonly number[] | undefined, actor: Actor): Answer<number>;
   /** One round of what goes on by itself, now. */
   settle(): Promise<void>;
   /** Resolves when what was asked so far is done. */
@@ -138,6 +143,7 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
         }
       }),
     status: (compare) => statusOf(db, near, compare),
+    ...quarantineOf(db),
     settle: round,
     idle: async () => void (await last),
     [Symbol.asyncDispose]: async () => {
@@ -149,6 +155,10 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   };
 }
 
+function quarantineOf(db: Db): Pick<Membership, 'putAside' | 'acknowledge'> {
+  return { putAside: (all) => putAside(db, all), acknowledge: (facts, actor) => acknowledge(db, facts, actor) };
+}
+
 function onlyStatus(db: Db, why: 'nodes.no-listener' | 'nodes.own-server'): Membership {
   const refused = async (): Promise<NodeRefusal> => turnAway(why);
   return {
@@ -158,6 +168,7 @@ function onlyStatus(db: Db, why: 'nodes.no-listener' | 'nodes.own-server'): Memb
     leave: refused,
     heal: refused,
     status: () => statusOf(db, undefined, false),
+    ...quarantineOf(db),
     settle: async () => {},
     idle: async () => {},
     [Symbol.asyncDispose]: async () => {},
