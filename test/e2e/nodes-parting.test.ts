@@ -1,9 +1,11 @@
 /** A node goes: what only some have heard of it reaches the others, it gets in no more, and it is not taken back by an old letter. */
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Secret } from '../../src/base/secret.ts';
 import type { AccountId } from '../../src/base/ids.ts';
 import { invite, join as joinBy } from '../../src/rotation/nodes/joining.ts';
 import { sealLetter } from '../../src/rotation/nodes/letters.ts';
+import { keepCard } from '../../src/rotation/nodes/mesh.ts';
 import { cardOf, peerNames, withPeer } from '../../src/rotation/nodes/neighbourhood.ts';
 import { cardForOthers } from '../../src/rotation/nodes/own-card.ts';
 import { forget, leave } from '../../src/rotation/nodes/parting.ts';
@@ -103,6 +105,17 @@ test('a letter that is sent again is not read again', async () => {
   await sql`INSERT INTO node_knock (letter) VALUES (${sealed})`.execute(paris.near.admin);
   await paris.round();
   expect(await peerNames(paris.near)).toContain('lima');
+});
+
+test('a peer whose database is older than this node’s password is told of it again', async () => {
+  using stale = await cardOf(oslo.near, 'paris');
+  using password = Secret.fromText('p'.repeat(43));
+  await keepCard(oslo.near.admin, oslo.near.vault, { ...stale, password });
+  expect(await getsIn(oslo, 'paris')).toBe(false);
+  await paris.round();
+  await paris.round();
+  await oslo.round();
+  expect(await getsIn(oslo, 'paris')).toBe(true);
 });
 
 test('an invitation is good for a day; then the password in it is another one', async () => {

@@ -252,6 +252,9 @@ describe('whole products', () => {
     await oslo.product.ask(['node', 'heal', '--peer', 'paris']);
     await until(oslo, same, '--compare');
     expect(await versions(oslo, 'web@box')).toEqual(before);
+    expect((await oslo.product.cli(['node', 'quarantine', 'ls'])).code).toBe(0);
+    const none = await oslo.product.cli(['node', 'quarantine', 'acknowledge', '7']);
+    expect([none.code, none.stderr]).toEqual([6, expect.stringContaining('nodes.not-put-aside')]);
     const strange = await oslo.product.cli(['node', 'heal', '--peer', 'nowhere']);
     expect([strange.code, strange.stderr]).toEqual([6, expect.stringContaining('nodes.peer-unknown')]);
   });

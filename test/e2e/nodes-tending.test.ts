@@ -177,6 +177,7 @@ test('what was put aside is listed without what it holds, until somebody has loo
   expect(await acknowledge(paris.node.db, [id], actor)).toBe(1);
   expect(await acknowledge(paris.node.db, undefined, actor)).toBe(0);
   expect((await statusOf(paris.node.db, undefined, false)).quarantined).toBe(0);
+  expect(await putAside(paris.node.db, false)).toEqual([]);
   expect(await putAside(paris.node.db, true)).toMatchObject([{ id, at, acknowledged: true }]);
 });
 

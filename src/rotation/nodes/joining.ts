@@ -13,7 +13,7 @@ import { type Card, readCard, writeCard } from './card.ts';
 import { NodeError, type NodeRefusal, turnAway } from './errors.ts';
 import { missedBy } from './heal.ts';
 import { assume, identityOf } from './identity.ts';
-import { forgottenNames, greet, hear, isNameTaken, isSameNode } from './mesh.ts';
+import { forgottenNames, greet, hear, isNameTaken, isSameNode, keepCard } from './mesh.ts';
 import { cardContext, cardOf, type Neighbourhood, ownName, peerNames, sealCard, withPeer } from './neighbourhood.ts';
 import { ownCard } from './own-card.ts';
 import { publish } from './publication.ts';
@@ -74,20 +74,23 @@ export async function join(
   signal: AbortSignal,
 ): Promise<Joined | NodeRefusal> {
   const name = await ownName(near);
-  const { state } = await identityOf(near.db);
-  if (state === 'set-back' || state === 'healing') return turnAway('nodes.set-back');
   using first = readCard(invitation);
   if (first === undefined) return turnAway('nodes.invitation-invalid');
   if (first.name === name) return turnAway('nodes.same-name', name);
   if (first.until !== undefined && near.clock.now() > first.until) return turnAway('nodes.invitation-expired');
 
   if (await isNameTaken(near, first)) return turnAway('nodes.name-taken', first.name);
+  const known = (await peerNames(near)).includes(first.name);
+  // Whatever follows: a node that was set back may need the present card of a peer to be healed from it.
+  if (known) await keepCard(near.admin, near.vault, withoutTimes(first));
+  const { state } = await identityOf(near.db);
+  if (state === 'set-back' || state === 'healing') return turnAway('nodes.set-back');
 
   const answer = await withPeer(near, first, async (peer) => {
     const differs = await otherVersion(near.db, peer);
     if (differs !== undefined) return turnAway('nodes.other-version', differs);
     if ((await missedBy(near.db, peer)) === 'present')
-      return turnAway((await peerNames(near)).includes(first.name) ? 'nodes.set-back' : 'nodes.name-taken', name);
+      return known ? turnAway('nodes.set-back') : turnAway('nodes.name-taken', name);
     return await takeOver(near, first, peer, actor);
   });
   if (answer === undefined) return turnAway('nodes.unreachable', `${first.host}:${first.port}`);
@@ -162,6 +165,10 @@ async function takeOver(
   }
 }
 
+function withoutTimes({ at: _at, until: _until, ...card }: Card): Card {
+  return card;
+}
+
 interface Arrival {
   readonly own: Card;
   readonly first: Card;
@@ -175,8 +182,7 @@ async function settleIn(tx: Tx, ring: TakenRing, { own, first, listed, invited }
     return Buffer.from(ring.seal(cardContext(card.name), bytes.reveal()));
   };
   const forgotten = await forgottenNames(tx);
-  const { at: _at, until: _until, ...kept } = first;
-  const peers = new Map([[first.name, sealed(kept)]]);
+  const peers = new Map([[first.name, sealed(withoutTimes(first))]]);
   for (const { name, card } of listed) {
     using bytes = ring.open(cardContext(name), card);
     using known = readCard(bytes.reveal());

@@ -208,7 +208,7 @@ async function healOrRenew(
   }
   await setState(near.admin, 'healing');
   // Written first: should this process end in the middle, the rest is done by whoever comes next.
-  await sql`UPDATE node_peer SET renew = true, doubt = true, fetching = false`.execute(near.admin);
+  await sql`UPDATE node_peer SET renew = true, greet = true, doubt = true, fetching = false`.execute(near.admin);
   const healed = await heal(near.admin, sources, near.clock, signal);
   if (healed === undefined) {
     await setState(near.admin, state);

@@ -5,7 +5,7 @@
  * the same moment thus still reach each other; only if they could not reach each other then must they be introduced again.
  */
 import { sql } from 'kysely';
-import { inTransaction, type Tx } from '../../db/db.ts';
+import { type Db, inTransaction, type Tx } from '../../db/db.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { Card } from './card.ts';
 import { NodeError } from './errors.ts';
@@ -48,6 +48,20 @@ export async function useNextCard(near: Neighbourhood): Promise<void> {
     await setPassword(tx, card.password);
     await sql`UPDATE ledger_node SET card = next_card, next_card = NULL`.execute(tx);
   });
+}
+
+/**
+ * Whether a peer has another password of ours than we have: its letter was lost, or one of the two databases is older than
+ * it was. `peer` may read the peer's list.
+ */
+export async function isKnownOtherwise(near: Neighbourhood, peer: Db): Promise<boolean> {
+  const { next_card: next } = await rowOf(near);
+  const name = await ownName(near);
+  const listed = await peer.selectFrom('node_peer').select('card').where('name', '=', name).executeTakeFirst();
+  if (next !== null || listed === undefined) return false;
+  using own = await ownCard(near);
+  using known = await openCard(near.vault, name, listed.card);
+  return !own.password.equals(known.password);
 }
 
 /** An invitation has a password in it; when its time is over that is changed. */

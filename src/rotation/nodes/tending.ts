@@ -5,16 +5,16 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { type Actor, record } from '../../audit/audit.ts';
 import { codeOf, wordsOf } from '../../base/errors.ts';
-import { inTransaction } from '../../db/db.ts';
+import { type Db, inTransaction } from '../../db/db.ts';
 import type { Tables } from '../../db/tables.ts';
 import { pruneBarriers } from './barrier.ts';
-import { beginFetching, beginRenewal, endFetching, missedBy, namesAt } from './heal.ts';
+import { beginFetching, beginRenewal, endFetching, type Missed, missedBy, namesAt } from './heal.ts';
 import { NodeError } from './errors.ts';
 import { identityOf } from './identity.ts';
 import { type Letter, openLetter, post } from './letters.ts';
 import { greet, hear, isCutOff, isNameTaken, keepCard, knowsAll } from './mesh.ts';
 import { cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
-import { endInvitations, useNextCard } from './own-card.ts';
+import { endInvitations, isKnownOtherwise, useNextCard } from './own-card.ts';
 import { forget } from './parting.ts';
 import { publish } from './publication.ts';
 import { healingName, isThere, isUnreached, redirect, subscriptionName } from './subscription.ts';
@@ -182,6 +182,14 @@ async function hasCome(
   }
 }
 
+/** What the peer has heard of this node that is not here; and if it does not know our password, it is told again. */
+async function look(near: Neighbourhood, peer: string, at: Db): Promise<Missed> {
+  const missed = await missedBy(near.db, at);
+  if (await isKnownOtherwise(near, at))
+    await near.admin.updateTable('node_peer').set({ greet: true }).where('name', '=', peer).execute();
+  return missed;
+}
+
 /**
  * Asks all peers at once whether they have heard more of this node than it knows. Of its present name: then it changes
  * nothing until it is healed. Of a former one, something was on its way while it was healed: what that peer has is
@@ -192,7 +200,7 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
     (await peerNames(near)).map(async (peer) => {
       try {
         using card = await cardOf(near, peer);
-        return { peer, missed: await withPeer(near, card, (at) => missedBy(near.db, at), signal) };
+        return { peer, missed: await withPeer(near, card, (at) => look(near, peer, at), signal) };
       } catch (error) {
         near.log.warn({ peer }, `${peer} could not be asked what it has heard: ${wordsOf(error)}`);
         return { peer, missed: undefined };
