@@ -53,7 +53,7 @@ export async function nodesStreet(names: readonly string[], accounts: readonly s
     stage,
     house,
     calm: async (all: readonly string[]) => {
-      for (const late = AbortSignal.timeout(30_000); ; await systemClock.sleep(50, never)) {
+      for (const late = AbortSignal.timeout(60_000); ; await systemClock.sleep(50, never)) {
         for (const name of all) await house(name).round();
         const states = await Promise.all(all.map((name) => house(name).state()));
         if (states.every((state) => state === 'member')) return;
