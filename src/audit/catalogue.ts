@@ -297,6 +297,9 @@ export const catalogue = {
   'node.quarantined': event<{ readonly table: string }>(
     'A fact came from another node under a key that another fact has; it was put aside.',
   ),
+  'node.quarantine-acknowledged': event<{ readonly facts: readonly number[] }>(
+    'An operator has looked at facts that were put aside.',
+  ),
 
   'keeper.started': event<{ readonly version: string; readonly node?: string }>('The keeper started.'),
   'keeper.stopped': event<{ readonly reason: string }>('The keeper stopped.'),

@@ -17,6 +17,7 @@ import {
   HostKey,
   Management,
   Peer,
+  PutAside,
   Recording,
   Schedule,
   Played,
@@ -343,7 +344,7 @@ export const routes = {
   'node.leave': change(
     'node.change',
     Type.Object({ peer: Type.Optional(Text) }, { additionalProperties: false }),
-    Type.Object({ peers: Type.Array(Text), untold: Type.Array(Text) }),
+    Type.Object({ peers: Type.Array(Text), untold: Type.Array(Text), behind: Type.Array(Text) }),
   ),
   /** With `peer` only what comes from that one is copied anew. */
   'node.heal': change(
@@ -363,6 +364,21 @@ export const routes = {
       unfolded: Type.Integer(),
       quarantined: Type.Integer(),
     }),
+  ),
+  /** Facts that were put aside; never what they hold. */
+  'node.quarantine': view(
+    'node.view',
+    Type.Object({ all: Type.Boolean() }, { additionalProperties: false }),
+    Type.Object({ facts: Type.Array(PutAside) }),
+  ),
+  /** Without `facts` all of them. */
+  'node.acknowledge': change(
+    'node.change',
+    Type.Object(
+      { facts: Type.Optional(Type.Array(Type.Integer({ minimum: 1 }), { maxItems: 10_000 })) },
+      { additionalProperties: false },
+    ),
+    Type.Object({ acknowledged: Type.Integer() }),
   ),
   'audit.tail': view(
     'audit.view',

@@ -225,6 +225,15 @@ export const Peer = Type.Object({
   same: Type.Optional(Text),
 });
 
+export const PutAside = Type.Object({
+  id: Type.Integer(),
+  table: Text,
+  key: Text,
+  node: Text,
+  at: When,
+  acknowledged: Type.Boolean(),
+});
+
 export const AuditRow = Type.Object({
   seq: Type.Integer(),
   at: When,

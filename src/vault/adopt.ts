@@ -12,6 +12,7 @@ import { VaultError } from './errors.ts';
 import { placeOf } from './internal-keys.ts';
 import { checkOf, historyPlace, openKeys, type Ring } from './ring.ts';
 import { readRootKey } from './root-key.ts';
+import { sealedPlace } from './sealing.ts';
 
 /** Another node's ring as its database has it: sealed, but for the check value, which tells nothing. */
 export interface ForeignRing {
@@ -19,6 +20,14 @@ export interface ForeignRing {
   readonly keys: readonly { readonly version: number; readonly sealed: Uint8Array; readonly node: string }[];
   /** The key by which a former value is known again. */
   readonly history: Uint8Array;
+}
+
+/** The ring that is taken over, for what else is to be sealed under it in the same transaction. */
+export interface TakenRing {
+  readonly adopted: boolean;
+  seal(context: string, bytes: Uint8Array): Uint8Array;
+  /** Throws `vault.tampered`. */
+  open(context: string, sealed: Uint8Array): Secret;
 }
 
 /** See `Vault.adopt`. */
@@ -29,6 +38,7 @@ export async function adopt(
   theirs: ForeignRing,
   sealedElsewhere: () => Promise<boolean>,
   actor: Actor,
+  also: (tx: Tx, taken: TakenRing) => Promise<void>,
 ): Promise<'same' | 'adopted'> {
   using rootKey = await readRootKey(files.rootKeyPath, files.dataDirectory);
   const own = checkOf(rootKey);
@@ -41,15 +51,28 @@ export async function adopt(
   try {
     // Awaited here, because the keys are zeroed at the end of this block.
     return await inTransaction(admin, async (tx) => {
-      if (await isOurs(tx, theirs)) return 'same';
-      if ((await hasValues(tx)) || (await sealedElsewhere())) throw new VaultError('vault.ring-in-use');
-      await replace(tx, ring, keys, theirs, own);
-      await record(tx, actor, { type: 'vault.ring.adopted', about: {}, details: { versions: theirs.keys.length } });
-      return 'adopted';
+      const same = await isOurs(tx, theirs);
+      if (!same) {
+        if ((await hasValues(tx)) || (await sealedElsewhere())) throw new VaultError('vault.ring-in-use');
+        await replace(tx, ring, keys, theirs, own);
+        await record(tx, actor, { type: 'vault.ring.adopted', about: {}, details: { versions: theirs.keys.length } });
+      }
+      await also(tx, takenRing(keys, !same));
+      return same ? 'same' : 'adopted';
     });
   } finally {
     for (const key of keys.values()) key[Symbol.dispose]();
   }
+}
+
+function takenRing(keys: ReadonlyMap<number, Secret>, adopted: boolean): TakenRing {
+  const newest = Math.max(...keys.keys());
+  return {
+    adopted,
+    seal: (context, bytes) => sealWhole({ version: newest, key: keyOf(keys, newest) }, sealedPlace(context), bytes),
+    open: (context, sealed) =>
+      openWhole((version) => ({ version, key: keyOf(keys, version) }), sealedPlace(context), sealed),
+  };
 }
 
 async function isOurs(tx: Tx, theirs: ForeignRing): Promise<boolean> {

@@ -63,17 +63,18 @@ export async function alarm(
 
 const longestSealed = 1024 * 1024;
 
-function placeOf(about: string): Place {
+/** Where bytes of another room stand. */
+export function sealedPlace(about: string): Place {
   return { table: 'sealed', row: about, account: '', kind: 'bytes' };
 }
 
 export async function sealBytes(ring: Ring, about: string, bytes: Uint8Array): Promise<Uint8Array> {
   if (bytes.length > longestSealed)
     throw new VaultError('vault.credential-too-long', 'at most 1 MiB is sealed at once');
-  return sealWhole(ring.current(), placeOf(about), bytes);
+  return sealWhole(ring.current(), sealedPlace(about), bytes);
 }
 
 export async function openSealed(context: VaultContext, about: string, sealed: Uint8Array): Promise<Secret> {
   const { ring } = context;
-  return alarmed(context, {}, () => openWhole((version) => ring.version(version), placeOf(about), sealed));
+  return alarmed(context, {}, () => openWhole((version) => ring.version(version), sealedPlace(about), sealed));
 }

@@ -31,13 +31,13 @@ import {
 } from './internal-keys.ts';
 import { openForHold, openVersion } from './opening.ts';
 import type { Rule } from './policy/rules.ts';
-import { adopt, type ForeignRing } from './adopt.ts';
+import { adopt, type ForeignRing, type TakenRing } from './adopt.ts';
 import { createRecordingKey, openRecordingKey } from './recording-keys.ts';
 import { openRing } from './ring.ts';
 import { readRootKey } from './root-key.ts';
 import { alarm, openSealed, sealBytes } from './sealing.ts';
 
-export type { ForeignRing } from './adopt.ts';
+export type { ForeignRing, TakenRing } from './adopt.ts';
 export {
   type Account,
   type AccountDeclaration,
@@ -130,12 +130,14 @@ export interface Vault extends AsyncDisposable {
    * Takes over another node's key ring, so that values which travel can be opened here; both have the same root key. `same`:
    * it is this one's already. `adopted`: this vault is still on the former one and must be opened anew. `admin` is the
    * tables' owner; `sealedElsewhere` says whether other rooms have bytes under this ring. Throws `vault.rootkey-wrong`, and `vault.ring-in-use` when there are values under this ring.
+   * `also` is done in the same transaction, and what it throws undoes all of it.
    */
   adopt(
     admin: Db,
     theirs: ForeignRing,
     sealedElsewhere: () => Promise<boolean>,
     actor: Actor,
+    also?: (tx: Tx, taken: TakenRing) => Promise<void>,
   ): Promise<'same' | 'adopted'>;
   /** Another vault over the same database and root key file. */
   again(signal: AbortSignal): Promise<Vault>;
@@ -170,7 +172,8 @@ export async function openVault(options: VaultOptions, signal: AbortSignal): Pro
     tlsKey: () => tlsKey(context),
     sealBytes: (about, bytes) => sealBytes(ring, about, bytes),
     openSealed: (about, sealed) => openSealed(context, about, sealed),
-    adopt: (admin, theirs, sealedElsewhere, actor) => adopt(ring, options, admin, theirs, sealedElsewhere, actor),
+    adopt: (admin, theirs, sealedElsewhere, actor, also = async () => {}) =>
+      adopt(ring, options, admin, theirs, sealedElsewhere, actor, also),
     again: (until) => openVault(options, until),
     recordingKey: (tx, recording) => createRecordingKey(ring, tx, recording),
     openRecordingKey: (recording) => openRecordingKey(context, recording),

@@ -58,6 +58,8 @@ const reviewed: Readonly<Record<RouteName, string>> = {
   'node.leave': 'Y . . .',
   'node.heal': 'Y . . .',
   'node.status': 'Y . Y .',
+  'node.quarantine': 'Y . Y .',
+  'node.acknowledge': 'Y . . .',
   'audit.tail': 'Y . Y .',
   'audit.verify': 'Y . Y .',
 };
@@ -80,6 +82,7 @@ const leaves: Readonly<Partial<Record<RouteName, readonly string[]>>> = {
   'node.join': ['node.joined'],
   'node.leave': ['node.left', 'node.peer-left'],
   'node.heal': ['node.healed', 'node.peer-renewed'],
+  'node.acknowledge': ['node.quarantine-acknowledged'],
   'session.kill': ['session.killed'],
   'rotation.rotate': ['rotation.started'],
   'rotation.verify': ['rotation.verified'],

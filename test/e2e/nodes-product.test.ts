@@ -252,12 +252,15 @@ describe('whole products', () => {
     await oslo.product.ask(['node', 'heal', '--peer', 'paris']);
     await until(oslo, same, '--compare');
     expect(await versions(oslo, 'web@box')).toEqual(before);
+    expect((await oslo.product.cli(['node', 'quarantine', 'ls'])).code).toBe(0);
+    const none = await oslo.product.cli(['node', 'quarantine', 'acknowledge', '7']);
+    expect([none.code, none.stderr]).toEqual([6, expect.stringContaining('nodes.not-put-aside')]);
     const strange = await oslo.product.cli(['node', 'heal', '--peer', 'nowhere']);
     expect([strange.code, strange.stderr]).toEqual([6, expect.stringContaining('nodes.peer-unknown')]);
   });
 
   test('a node that leaves is heard no more, keeps its facts, and no log is kept for it', async () => {
-    expect(await oslo.product.ask(['node', 'leave'])).toEqual({ peers: ['paris'], untold: [] });
+    expect(await oslo.product.ask(['node', 'leave'])).toEqual({ peers: ['paris'], untold: [], behind: [] });
     expect(await until(paris, (now) => now.peers.length === 0)).toMatchObject({ state: 'member' });
     const before = await versions(paris, 'app@box');
     await store(paris, 'app@box', 'Alone.Again-6');

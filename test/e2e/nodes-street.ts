@@ -53,10 +53,12 @@ export async function nodesStreet(names: readonly string[], accounts: readonly s
     stage,
     house,
     calm: async (all: readonly string[]) => {
-      for (const late = AbortSignal.timeout(60_000); ; await systemClock.sleep(50, late)) {
+      for (const late = AbortSignal.timeout(60_000); ; await systemClock.sleep(50, never)) {
         for (const name of all) await house(name).round();
         const states = await Promise.all(all.map((name) => house(name).state()));
         if (states.every((state) => state === 'member')) return;
+        if (late.aborted)
+          throw new Error(`${states.join(', ')}: ${all.map((name) => house(name).warnings.at(-1)).join('; ')}`);
       }
     },
   };

@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
-import type { AccountId } from '../../src/base/ids.ts';
+import type { AccountId, Id } from '../../src/base/ids.ts';
+import { newId } from '../../src/base/new-id.ts';
 import { leave } from '../../src/rotation/nodes/parting.ts';
 import { setState } from '../../src/rotation/nodes/identity.ts';
-import { invite, join as joinBy, keepCard } from '../../src/rotation/nodes/joining.ts';
+import { invite, join as joinBy } from '../../src/rotation/nodes/joining.ts';
+import { keepCard } from '../../src/rotation/nodes/mesh.ts';
 import { sealLetter } from '../../src/rotation/nodes/letters.ts';
 import { cardOf, sourceOf } from '../../src/rotation/nodes/neighbourhood.ts';
+import { putQuestion } from '../../src/rotation/nodes/barrier.ts';
+import { acknowledge, putAside } from '../../src/rotation/nodes/quarantine.ts';
+import { type PeerStatus, statusOf } from '../../src/rotation/nodes/status.ts';
+import { healingName, stallMs, subscriptionName, untilCopied } from '../../src/rotation/nodes/subscription.ts';
 import { noticeSetBack } from '../../src/rotation/nodes/tending.ts';
 import { actor, never } from './nodes-stage.ts';
 import { type House, nodesStreet, silentServer, type Street } from './nodes-street.ts';
@@ -46,6 +52,8 @@ async function stranger(at: House, name: string, port: number): Promise<void> {
   using password = Secret.fromText(card.password.revealText());
   await keepCard(at.near.admin, at.near.vault, { ...card, name, port, password });
 }
+const status = async (at: House, peer: string): Promise<PeerStatus | undefined> =>
+  (await statusOf(at.node.db, at.near, false)).peers.find(({ name }) => name === peer);
 const forgetStranger = (at: House, name: string): Promise<unknown> =>
   at.near.admin.deleteFrom('node_peer').where('name', '=', name).execute();
 
@@ -111,6 +119,66 @@ test('a node that was set back does not lose sight of it by joining or leaving',
     expect(await oslo.state()).toBe(state);
   }
   await setState(oslo.near.admin, 'member');
+});
+
+test('a round does not wait for a copy that takes long, and until it has come the peer has not answered', async () => {
+  await street.stage.wire('paris', 'oslo', false);
+  const fact = newId<Id<'barrier'>>();
+  await paris.node.db.insertInto('barrier').values({ ask: fact, kind: 'ask' }).execute();
+  await oslo.near.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', 'paris').execute();
+  // The same row, half written here: the copy waits for whoever writes it.
+  const [held, locked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = oslo.near.admin
+    .transaction()
+    .execute(async (tx) => {
+      await sql`SET LOCAL session_replication_role = replica`.execute(tx);
+      await tx.insertInto('barrier').values({ ask: fact, kind: 'ask', node: 'paris' }).execute();
+      locked.resolve();
+      await held.promise;
+      throw new Error('it is not written after all');
+    })
+    .catch(locked.reject);
+  try {
+    await locked.promise;
+    await oslo.round();
+    expect(await status(oslo, 'paris')).toMatchObject({ hearing: 'copying', owed: true });
+    expect(await (await putQuestion(oslo.near)).silent()).toContain('paris');
+  } finally {
+    held.resolve();
+    await holding;
+  }
+  for (let rounds = 0; rounds < 10 && (await status(oslo, 'paris'))?.owed !== false; rounds++) await oslo.round();
+  expect(await status(oslo, 'paris')).toMatchObject({ hearing: 'live', owed: false });
+});
+
+test('a copy in which nothing moves is not waited for for ever', async () => {
+  let now = 0;
+  const clock = { now: () => now, sleep: async () => void (now += 1000) };
+  await expect(untilCopied(oslo.near.admin, 'nothing', clock, never)).rejects.toMatchObject({
+    code: 'nodes.copy-stalled',
+  });
+  expect(now).toBeGreaterThan(stallMs);
+});
+
+test('what fetches everything from a peer is never what hears another one, whatever the two are called', () => {
+  expect(healingName('paris', 'oslo')).not.toBe(subscriptionName('h-paris', 'oslo'));
+});
+
+test('what was put aside is listed without what it holds, until somebody has looked at it', async () => {
+  const row = { sigkey: 'a-key', node: 'oslo', sealed: 'bytes' };
+  await sql`INSERT INTO ledger_quarantine (table_name, row)
+    VALUES ('credential_version', ${JSON.stringify(row)}::jsonb)`.execute(paris.near.admin);
+  const [fact, ...more] = await putAside(paris.node.db, false);
+  if (fact === undefined) throw new Error('nothing was put aside');
+  const { id, at, ...rest } = fact;
+  expect([rest, more]).toEqual([{ table: 'credential_version', key: 'a-key', node: 'oslo', acknowledged: false }, []]);
+  expect((await statusOf(paris.node.db, undefined, false)).quarantined).toBe(1);
+  expect(await acknowledge(paris.node.db, [id, id + 1], actor)).toMatchObject({ code: 'nodes.not-put-aside' });
+  expect(await acknowledge(paris.node.db, [id], actor)).toBe(1);
+  expect(await acknowledge(paris.node.db, undefined, actor)).toBe(0);
+  expect((await statusOf(paris.node.db, undefined, false)).quarantined).toBe(0);
+  expect(await putAside(paris.node.db, false)).toEqual([]);
+  expect(await putAside(paris.node.db, true)).toMatchObject([{ id, at, acknowledged: true }]);
 });
 
 test('a node that was set back notices it although the first peers that it asks do not answer', async () => {

@@ -46,6 +46,30 @@ test('the ring is taken over, our own keys stay what they were, and every guard 
   expect(await ours.events()).toContain('vault.ring.adopted');
 });
 
+test('what else is sealed with the ring is sealed with it or not at all', async () => {
+  await using ours = await vaultRoom();
+  await using theirs = await vaultRoom();
+  await giveKey(theirs, ours);
+  const ring = await ringOf(theirs);
+  const admin = await ours.base.admin();
+  const across = await theirs.vault.sealBytes('across', Uint8Array.of(7));
+  const broken = ours.vault.adopt(admin, ring, nothing, actor, async () => {
+    throw new Error('the process ends here');
+  });
+  await expect(broken).rejects.toThrow(/ends here/);
+  // Nothing was taken over, so it can be done again.
+  let sealed: Uint8Array = new Uint8Array(0);
+  const taken = await ours.vault.adopt(admin, ring, nothing, actor, async (_tx, under) => {
+    using opened = under.open('across', across);
+    expect([under.adopted, ...opened.reveal()]).toEqual([true, 7]);
+    sealed = under.seal('own', Uint8Array.of(8));
+  });
+  expect(taken).toBe('adopted');
+  await using again = await ours.vault.again(never);
+  using own = await again.openSealed('own', sealed);
+  expect([...own.reveal()]).toEqual([8]);
+});
+
 test('a vault with values of its own keeps its ring', async () => {
   await using ours = await vaultRoom();
   await using theirs = await vaultRoom();

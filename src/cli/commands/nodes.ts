@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { wordsOf } from '../../base/errors.ts';
 import type { Caller } from '../caller.ts';
 import { CliError, exitCodes } from '../errors.ts';
-import { plain, print, printOne, table } from '../output.ts';
+import { plain, print, printList, printOne, table } from '../output.ts';
 
 export function nodeCommands(program: Command, with_: () => Caller): void {
   const node = program.command('node').description('several sites that tell each other what became of credentials');
@@ -54,7 +54,7 @@ export function nodeCommands(program: Command, with_: () => Caller): void {
       const unreached =
         answer.unreached.length === 0
           ? ''
-          : `\nnot reached yet: ${list(answer.unreached)}; join again when they answer`;
+          : `\nnot reached yet: ${list(answer.unreached)}; they are when they answer, and until then this node changes nothing`;
       printOne(answer, `joined; heard from now on: ${list(answer.peers)}${unreached}`, here.format);
       if (answer.unreached.length > 0) process.exitCode = exitCodes.pending;
     });
@@ -82,7 +82,10 @@ export function nodeCommands(program: Command, with_: () => Caller): void {
         ];
         if (answer.peers.length > 0) print(table(answer.peers, compare === true ? [...columns, 'same'] : columns));
       }
-      const fine = answer.peers.every(({ hearing, place, owed }) => hearing === 'live' && place === 'live' && !owed);
+      const fine = answer.peers.every(
+        ({ hearing, place, owed, applyErrors, same }) =>
+          hearing === 'live' && place === 'live' && !owed && applyErrors === 0 && same !== 'no',
+      );
       const ready = answer.state === 'single' || answer.state === 'member';
       if (!fine || !ready || answer.quarantined > 0) process.exitCode = exitCodes.conflict;
     });
@@ -94,7 +97,11 @@ export function nodeCommands(program: Command, with_: () => Caller): void {
       const here = with_();
       const answer = await here.call('node.leave', peer === undefined ? {} : { peer });
       const untold = answer.untold.map((name) => `\non ${name}, type: sallyport node leave --peer THIS-NODE`).join('');
-      printOne(answer, `heard no more: ${list(answer.peers)}${untold}`, here.format);
+      const behind =
+        answer.behind.length === 0
+          ? ''
+          : `\nnot all that this node said has come to: ${list(answer.behind)}; the others pass on what they have`;
+      printOne(answer, `heard no more: ${list(answer.peers)}${untold}${behind}`, here.format);
     });
   node
     .command('heal')
@@ -107,6 +114,36 @@ export function nodeCommands(program: Command, with_: () => Caller): void {
       if (peer === undefined) await untilBack(here, startedAt);
       const later = answer.unreached.length === 0 ? '' : `; fetched later: ${list(answer.unreached)}`;
       printOne(answer, `this node is ${answer.node}; fetched from ${list(answer.reached)}${later}`, here.format);
+    });
+  quarantineCommands(node, with_);
+}
+
+function quarantineCommands(node: Command, with_: () => Caller): void {
+  const quarantine = node
+    .command('quarantine')
+    .description('facts that were put aside, because another fact has their key');
+  quarantine
+    .command('ls')
+    .description('which they are; exit code 7 if one of them was not acknowledged')
+    .option('--all', 'those that were acknowledged too')
+    .action(async ({ all }: { all?: boolean }) => {
+      const here = with_();
+      const { facts } = await here.call('node.quarantine', { all: all ?? false });
+      printList(facts, ['id', 'table', 'key', 'node', 'at', 'acknowledged'], here.format, 'nothing was put aside');
+      if (facts.some(({ acknowledged }) => !acknowledged)) process.exitCode = exitCodes.conflict;
+    });
+  quarantine
+    .command('acknowledge')
+    .description('say that you have looked at them; they are kept')
+    .argument('[id...]', 'as `node quarantine ls` shows them')
+    .option('--all', 'all of them')
+    .action(async (ids: string[], { all }: { all?: boolean }) => {
+      const here = with_();
+      const facts = ids.map(Number);
+      if (all !== (ids.length === 0 ? true : undefined) || facts.some((id) => !Number.isSafeInteger(id) || id < 1))
+        throw new CliError('cli.usage', 'name facts by their numbers, or say --all');
+      const { acknowledged } = await here.call('node.acknowledge', all === true ? {} : { facts });
+      printOne({ acknowledged }, `${acknowledged} acknowledged`, here.format);
     });
 }
 

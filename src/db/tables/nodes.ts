@@ -1,4 +1,4 @@
-/** Tables of several nodes, as kysely sees them. Migrations: `db/migrations/075_nodes.ts`. */
+/** Tables of several nodes, as kysely sees them. Migrations: `db/migrations/075_nodes.ts`, `078_nodes_mesh.ts`. */
 import type { Generated, GeneratedAlways } from 'kysely';
 import type { AccountId, Id, Sigkey } from '../../base/ids.ts';
 
@@ -19,6 +19,7 @@ export interface LedgerQuarantineTable {
   table_name: string;
   row: Readonly<Record<string, unknown>>;
   at: Generated<Date>;
+  acknowledged_at: Date | null;
 }
 
 export interface AdvanceTable {
@@ -42,6 +43,14 @@ export interface NodePeerTable {
   added_at: Generated<Date>;
   renew: Generated<boolean>;
   doubt: Generated<boolean>;
+  greet: Generated<boolean>;
+  fetching: Generated<boolean>;
+  letter_at: Generated<number>;
+}
+
+export interface NodeForgottenTable {
+  name: string;
+  at: Generated<Date>;
 }
 
 export interface NodeKnockTable {
@@ -79,6 +88,7 @@ export type NodeTables = {
   barrier: BarrierTable;
   node_peer: NodePeerTable;
   node_knock: NodeKnockTable;
+  node_forgotten: NodeForgottenTable;
   ledger_unfolded: LedgerUnfoldedView;
   account_state: AccountStateView;
 };

@@ -9,6 +9,10 @@ export interface LedgerNodeTable {
   name: string | null;
   state: Generated<'single' | 'joining' | 'member' | 'healing' | 'set-back'>;
   card: Uint8Array | null;
+  next_card: Uint8Array | null;
+  invited_at: number | null;
+  invites_until: number | null;
+  letter_at: Generated<number>;
 }
 
 export interface RandomizationTable {

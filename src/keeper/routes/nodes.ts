@@ -5,7 +5,15 @@ import type { RouteAnswers } from '../../contract/contract.ts';
 import type { PeerStatus } from '../../rotation/rotation.ts';
 import type { Rooms } from '../rooms.ts';
 
-type Names = 'node.init' | 'node.invite' | 'node.join' | 'node.leave' | 'node.heal' | 'node.status';
+type Names =
+  | 'node.init'
+  | 'node.invite'
+  | 'node.join'
+  | 'node.leave'
+  | 'node.heal'
+  | 'node.status'
+  | 'node.quarantine'
+  | 'node.acknowledge';
 
 export function nodeAnswers({ membership }: Pick<Rooms, 'membership'>, actor: Actor): Pick<RouteAnswers, Names> {
   return {
@@ -27,7 +35,8 @@ export function nodeAnswers({ membership }: Pick<Rooms, 'membership'>, actor: Ac
     },
     'node.leave': async ({ peer }) => {
       const left = await membership.leave(peer, actor);
-      return isRefusal(left) ? left : { peers: [...left.peers], untold: [...left.untold] };
+      if (isRefusal(left)) return left;
+      return { peers: [...left.peers], untold: [...left.untold], behind: [...left.behind] };
     },
     'node.heal': async ({ peer }, _part, signal) => {
       const healed = await membership.heal(peer, actor, signal);
@@ -37,6 +46,13 @@ export function nodeAnswers({ membership }: Pick<Rooms, 'membership'>, actor: Ac
     'node.status': async ({ compare }) => {
       const { node, name, state, peers, unfolded, quarantined } = await membership.status(compare);
       return { node, ...(name === null ? {} : { name }), state, peers: peers.map(shown), unfolded, quarantined };
+    },
+    'node.quarantine': async ({ all }) => ({
+      facts: (await membership.putAside(all)).map(({ at, ...fact }) => ({ ...fact, at: at.toISOString() })),
+    }),
+    'node.acknowledge': async ({ facts }) => {
+      const done = await membership.acknowledge(facts, actor);
+      return typeof done === 'number' ? { acknowledged: done } : done;
     },
   };
 }

@@ -13,6 +13,9 @@ export interface Card extends Disposable {
   readonly password: Secret;
   /** PEM. */
   readonly certificate: string;
+  /** Of an invitation: when it was made and until when it is good, in milliseconds since 1970. */
+  readonly at?: number;
+  readonly until?: number;
 }
 
 const longest = 16 * 1024;
@@ -26,10 +29,10 @@ export function isHost(text: string): boolean {
 
 /** The card as bytes, a secret. */
 export function writeCard(card: Card): Secret {
-  const { name, host, port, certificate } = card;
+  const { name, host, port, certificate, at, until } = card;
   const password = card.password.revealText();
   return Secret.fromText(
-    `${JSON.stringify({ sallyport: 'node', version: 1, name, host, port, password, certificate })}\n`,
+    `${JSON.stringify({ sallyport: 'node', version: 1, name, host, port, password, certificate, at, until })}\n`,
   );
 }
 
@@ -43,14 +46,18 @@ export function readCard(bytes: Uint8Array): Card | undefined {
     return undefined;
   }
   if (typeof found !== 'object' || found === null) return undefined;
-  const { sallyport, version, name, host, port, password, certificate } = found as Record<string, unknown>;
+  const { sallyport, version, name, host, port, password, certificate, at, until } = found as Record<string, unknown>;
   if (sallyport !== 'node' || version !== 1) return undefined;
   if (typeof name !== 'string' || !isNodeName(name) || typeof host !== 'string' || !isHost(host)) return undefined;
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65535) return undefined;
   if (typeof password !== 'string' || !passwordShape.test(password)) return undefined;
   if (typeof certificate !== 'string' || !isOneCertificate(certificate)) return undefined;
+  if ((at === undefined) !== (until === undefined)) return undefined;
+  const times = typeof at === 'number' && typeof until === 'number' ? { at, until } : {};
+  if (at !== undefined && !(Number.isSafeInteger(at) && Number.isSafeInteger(until))) return undefined;
   const secret = Secret.fromText(password);
-  return { name, host, port, password: secret, certificate, [Symbol.dispose]: () => secret[Symbol.dispose]() };
+  const dispose = () => secret[Symbol.dispose]();
+  return { name, host, port, password: secret, certificate, ...times, [Symbol.dispose]: dispose };
 }
 
 function isOneCertificate(pem: string): boolean {

@@ -37,6 +37,15 @@ export const nodeErrors = defineErrors({
     meaning: 'the other node has the same name',
     remedy: 'nodes are told apart by their names; start this one anew and give it another one',
   },
+  'nodes.name-taken': {
+    meaning: 'another machine has this name, or had it: facts stand under it that are not here',
+    remedy:
+      'start this one anew and give it a name that no node ever had; if the other one does not come back, forget it first with `sallyport node leave --peer`',
+  },
+  'nodes.invitation-expired': {
+    meaning: 'the invitation is more than a day old',
+    remedy: 'make a new one on the other node with `sallyport node invite --file FILE`; see that both clocks are right',
+  },
   'nodes.unreachable': {
     meaning: 'the other node does not answer',
     remedy: 'see that its Sallyport runs, and that its address and port can be reached from here',
@@ -56,6 +65,18 @@ export const nodeErrors = defineErrors({
   'nodes.no-peer-answers': {
     meaning: 'no other node answers, so nothing can be fetched, and nothing was changed',
     remedy: 'try again as soon as one of them can be reached',
+  },
+  'nodes.not-put-aside': {
+    meaning: 'no fact was put aside under this number',
+    remedy: '`sallyport node quarantine ls --all` names them',
+  },
+  'nodes.copy-stalled': {
+    meaning: 'what another node has is being copied, and for a minute nothing has come',
+    remedy: 'see the log of both database servers, then try again; nothing that came is lost',
+  },
+  'nodes.interrupted': {
+    meaning: 'healing was broken off, because a node was to be forgotten meanwhile',
+    remedy: 'run `sallyport node heal` again',
   },
   'nodes.set-back': {
     meaning: 'the database of this node is older than what other nodes have heard from it',

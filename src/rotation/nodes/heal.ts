@@ -14,6 +14,7 @@ import { assume, identityOf } from './identity.ts';
 import { publish } from './publication.ts';
 import {
   healingName,
+  isCopied,
   isUnreached,
   type Source,
   subscribe,
@@ -25,18 +26,41 @@ import {
 
 /**
  * Makes the subscription to one peer anew, with a full copy: for a slot that was lost, or a peer that was set back. Throws
- * and changes nothing if the peer cannot be reached (`isUnreached`).
+ * and changes nothing if the peer cannot be reached (`isUnreached`). It does not wait for the copy.
  */
-export async function renew(admin: Db, me: string, from: Source, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function beginRenewal(admin: Db, me: string, from: Source): Promise<void> {
   await unsubscribe(admin, subscriptionName(me, from.name), 'keep');
   await subscribe(admin, me, from);
+}
+
+/** The same, and waits. */
+export async function renew(admin: Db, me: string, from: Source, clock: Clock, signal: AbortSignal): Promise<void> {
+  await beginRenewal(admin, me, from);
   await untilCopied(admin, subscriptionName(me, from.name), clock, signal);
 }
 
 /**
- * The same, and fetches what the peer has of everybody. Facts of this node that come back go on to its other peers, as what
- * it writes itself does: they may never have had them. `seen` are names of this node that the peer knows (`namesAt`).
+ * Begins to fetch what the peer has of everybody, besides the peer's own facts from the beginning. Facts of this node that
+ * come back go on to its other peers, as what it writes itself does: they may never have had them. `seen` are names of
+ * this node that the peer knows (`namesAt`).
  */
+export async function beginFetching(admin: Db, me: string, from: Source, seen: readonly string[] = []): Promise<void> {
+  // Before they come: what is published is decided by the names that are ours when a row is written.
+  if (seen.length > 0) await inTransaction(admin, (tx) => adopt(tx, seen));
+  await beginRenewal(admin, me, from);
+  await unsubscribe(admin, healingName(me, from.name), 'keep');
+  await subscribeToAll(admin, me, from);
+}
+
+/** Ends the fetching if all has come. False if not. */
+export async function endFetching(admin: Db, me: string, peer: string): Promise<boolean> {
+  const [healing, usual] = [healingName(me, peer), subscriptionName(me, peer)];
+  if (!(await isCopied(admin, healing)) || !(await isCopied(admin, usual))) return false;
+  await unsubscribe(admin, healing, 'leave');
+  return true;
+}
+
+/** Fetches what the peer has of everybody, and waits until all has come. */
 export async function refetch(
   admin: Db,
   me: string,
@@ -45,14 +69,10 @@ export async function refetch(
   signal: AbortSignal,
   seen: readonly string[] = [],
 ): Promise<void> {
-  // Before they come: what is published is decided by the names that are ours when a row is written.
-  if (seen.length > 0) await inTransaction(admin, (tx) => adopt(tx, seen));
-  await renew(admin, me, from, clock, signal);
   const healing = healingName(me, from.name);
-  await unsubscribe(admin, healing, 'keep');
   try {
-    await subscribeToAll(admin, me, from);
-    await untilCopied(admin, healing, clock, signal);
+    await beginFetching(admin, me, from, seen);
+    for (const name of [subscriptionName(me, from.name), healing]) await untilCopied(admin, name, clock, signal);
   } finally {
     await unsubscribe(admin, healing, 'leave');
   }

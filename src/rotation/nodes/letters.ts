@@ -23,6 +23,8 @@ export interface Letter {
   readonly at: number;
   /** Sealed once more, as it is kept; only of `join`. */
   readonly card?: string;
+  /** When the invitation was made by which the writer joined, if it did; only of `join`. */
+  readonly invited?: number;
 }
 
 const context = 'node-letter';
@@ -43,14 +45,17 @@ export async function openLetter(vault: Vault, sealed: Uint8Array, reader: strin
   } catch (error) {
     throw new NodeError('nodes.letter-refused', wordsOf(error));
   }
-  const { kind, from, to, at, card } = (found ?? {}) as Record<string, unknown>;
+  const { kind, from, to, at, card, invited } = (found ?? {}) as Record<string, unknown>;
   if (typeof kind !== 'string' || !kinds.includes(kind) || typeof from !== 'string' || !isNodeName(from))
     throw new NodeError('nodes.letter-refused', 'it is not in the form of one');
   if (to !== reader || from === reader) throw new NodeError('nodes.letter-refused', `it is for ${String(to)}`);
   if (typeof at !== 'number' || Math.abs(now - at) > oldestMs)
     throw new NodeError('nodes.letter-refused', 'it is too old');
   if (card !== undefined && typeof card !== 'string') throw new NodeError('nodes.letter-refused', 'its card is none');
-  return { kind: kind as LetterKind, from, to, at, ...(card === undefined ? {} : { card }) };
+  if (invited !== undefined && typeof invited !== 'number')
+    throw new NodeError('nodes.letter-refused', 'its invitation is none');
+  const more = { ...(card === undefined ? {} : { card }), ...(invited === undefined ? {} : { invited }) };
+  return { kind: kind as LetterKind, from, to, at, ...more };
 }
 
 /** Leaves a letter at a peer. False if it does not answer. */
@@ -60,10 +65,19 @@ export async function post(
   letter: Omit<Letter, 'to' | 'at'>,
   vault: Vault = near.vault,
 ): Promise<boolean> {
-  const sealed = await sealLetter(vault, { ...letter, to: to.name, at: near.clock.now() });
+  const sealed = await sealLetter(vault, { ...letter, to: to.name, at: await nextTime(near) });
   const sent = await withPeer(near, to, async (peer) => {
     await sql`SELECT node_knock(${Buffer.from(sealed)})`.execute(peer);
     return true;
   });
   return sent === true;
+}
+
+/** The reader takes no letter that is not younger than the last one: so it is, whatever the clock does. */
+async function nextTime({ admin, clock }: Neighbourhood): Promise<number> {
+  const { rows } = await sql<{
+    at: number;
+  }>`UPDATE ledger_node SET letter_at = greatest(letter_at + 1, ${clock.now()}::bigint)
+    RETURNING letter_at AS at`.execute(admin);
+  return rows[0]?.at ?? clock.now();
 }

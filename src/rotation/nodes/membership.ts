@@ -11,12 +11,13 @@ import type { Secret } from '../../base/secret.ts';
 import { type Db, listen, openDatabase } from '../../db/db.ts';
 import { peerFiles, type PeerPlace } from '../../db/embedded.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { type NodeErrorCode, type NodeRefusal, turnAway } from './errors.ts';
+import { NodeError, type NodeErrorCode, type NodeRefusal, turnAway } from './errors.ts';
 import { heal, type Healed, renew } from './heal.ts';
 import { identityOf, setState } from './identity.ts';
 import { init, invite, join, type Joined } from './joining.ts';
 import { cardOf, type Neighbourhood, ownName, peerNames, sourceOf } from './neighbourhood.ts';
 import { forget, leave, type Left } from './parting.ts';
+import { acknowledge, putAside, type PutAside } from './quarantine.ts';
 import { type NodesStatus, statusOf } from './status.ts';
 import { noticeSetBack, readLetters, straighten, tend } from './tending.ts';
 
@@ -60,6 +61,10 @@ export interface Membership extends AsyncDisposable {
     signal: AbortSignal,
   ): Answer<Omit<Healed, 'id'> & { readonly id: string }>;
   status(compare: boolean): Promise<NodesStatus>;
+  /** Facts that were put aside and that nobody has looked at yet, or all. */
+  putAside(all: boolean): Promise<readonly PutAside[]>;
+  /** Says that these were looked at, or all; how many there were. */
+  acknowledge(facts: readonly number[] | undefined, actor: Actor): Answer<number>;
   /** One round of what goes on by itself, now. */
   settle(): Promise<void>;
   /** Resolves when what was asked so far is done. */
@@ -90,6 +95,7 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
     last = mine.catch(() => {});
     return mine;
   };
+  let healing: AbortController | undefined;
   let retired = false;
   const round = (): Promise<void> =>
     inTurn(async () => {
@@ -120,9 +126,24 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
         retired ||= 'ring' in joined && joined.ring === 'adopted';
         return joined;
       }),
-    leave: (peer, actor) => inTurn(() => leaveOrForget(near, peer, actor)),
-    heal: (peer, actor, caller) => inTurn(() => healOrRenew(near, peer, actor, AbortSignal.any([over, caller]))),
+    leave: async (peer, actor) => {
+      // Healing may wait for the very one that is given up.
+      if (peer !== undefined) healing?.abort(new NodeError('nodes.interrupted'));
+      const left = await inTurn(() => leaveOrForget(near, peer, actor));
+      wake();
+      return left;
+    },
+    heal: (peer, actor, caller) =>
+      inTurn(async () => {
+        healing = new AbortController();
+        try {
+          return await healOrRenew(near, peer, actor, AbortSignal.any([over, caller, healing.signal]));
+        } finally {
+          healing = undefined;
+        }
+      }),
     status: (compare) => statusOf(db, near, compare),
+    ...quarantineOf(db),
     settle: round,
     idle: async () => void (await last),
     [Symbol.asyncDispose]: async () => {
@@ -134,6 +155,10 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   };
 }
 
+function quarantineOf(db: Db): Pick<Membership, 'putAside' | 'acknowledge'> {
+  return { putAside: (all) => putAside(db, all), acknowledge: (facts, actor) => acknowledge(db, facts, actor) };
+}
+
 function onlyStatus(db: Db, why: 'nodes.no-listener' | 'nodes.own-server'): Membership {
   const refused = async (): Promise<NodeRefusal> => turnAway(why);
   return {
@@ -143,6 +168,7 @@ function onlyStatus(db: Db, why: 'nodes.no-listener' | 'nodes.own-server'): Memb
     leave: refused,
     heal: refused,
     status: () => statusOf(db, undefined, false),
+    ...quarantineOf(db),
     settle: async () => {},
     idle: async () => {},
     [Symbol.asyncDispose]: async () => {},
@@ -154,7 +180,7 @@ async function leaveOrForget(near: Neighbourhood, peer: string | undefined, acto
   if (peer === undefined) return leave(near, actor);
   if (!(await peerNames(near)).includes(peer)) return turnAway('nodes.peer-unknown', peer);
   await forget(near, await ownName(near), peer, 'it was given up', actor);
-  return { peers: [peer], untold: [] };
+  return { peers: [peer], untold: [], behind: [] };
 }
 
 async function healOrRenew(
@@ -182,7 +208,7 @@ async function healOrRenew(
   }
   await setState(near.admin, 'healing');
   // Written first: should this process end in the middle, the rest is done by whoever comes next.
-  await sql`UPDATE node_peer SET renew = true, doubt = true`.execute(near.admin);
+  await sql`UPDATE node_peer SET renew = true, greet = true, doubt = true, fetching = false`.execute(near.admin);
   const healed = await heal(near.admin, sources, near.clock, signal);
   if (healed === undefined) {
     await setState(near.admin, state);
@@ -190,7 +216,7 @@ async function healOrRenew(
   }
   await near.admin
     .updateTable('node_peer')
-    .set({ doubt: false })
+    .set({ doubt: false, fetching: false })
     .where('name', 'in', [...healed.reached])
     .execute();
   const details = { node: healed.id, from: healed.reached };

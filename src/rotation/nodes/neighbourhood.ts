@@ -34,18 +34,19 @@ export async function ownName({ db }: Pick<Neighbourhood, 'db'>): Promise<string
 
 export async function sealCard(vault: Vault, card: Card): Promise<Uint8Array> {
   using bytes = writeCard(card);
-  return Buffer.from(await vault.sealBytes(context(card.name), bytes.reveal()));
+  return Buffer.from(await vault.sealBytes(cardContext(card.name), bytes.reveal()));
 }
 
 /** Opens a card that was sealed for this name. Throws `vault.tampered`, and `nodes.letter-refused` if it is no card. */
 export async function openCard(vault: Vault, name: string, sealed: Uint8Array): Promise<Card> {
-  using bytes = await vault.openSealed(context(name), sealed);
+  using bytes = await vault.openSealed(cardContext(name), sealed);
   const card = readCard(bytes.reveal());
   if (card?.name !== name) throw new NodeError('nodes.letter-refused', `the card of ${name}`);
   return card;
 }
 
-function context(name: string): string {
+/** What a sealed card is bound to. */
+export function cardContext(name: string): string {
   return `node-card/${name}`;
 }
 

@@ -6,7 +6,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { Secret } from '../../base/secret.ts';
-import type { Db } from '../../db/db.ts';
+import type { Db, Tx } from '../../db/db.ts';
 import { peerRole } from '../../db/embedded.ts';
 import { travelling } from './publication.ts';
 
@@ -22,12 +22,21 @@ const more = [
   'schema_migration',
 ] as const;
 
+export function drawPassword(): Secret {
+  return Secret.fromText(randomBytes(32).toString('base64url'));
+}
+
+/** Gives the role another password; connections that are open stay so. */
+export async function setPassword(admin: Db | Tx, password: Secret): Promise<void> {
+  // The statement has the verifier and not the password, so no log can have it.
+  await sql`ALTER ROLE ${sql.id(peerRole)} PASSWORD ${sql.lit(scramVerifier(password))}`.execute(admin);
+}
+
 /** Makes the role, or gives it a new password and its rights again. Returns the password. */
 export async function makePeerRole(admin: Db): Promise<Secret> {
-  const password = Secret.fromText(randomBytes(32).toString('base64url'));
+  const password = drawPassword();
   const name = sql.id(peerRole);
   const { rows } = await sql`SELECT FROM pg_roles WHERE rolname = ${peerRole}`.execute(admin);
-  // The statement has the verifier and not the password, so no log can have it.
   const options = sql`WITH LOGIN REPLICATION NOINHERIT CONNECTION LIMIT 64 PASSWORD ${sql.lit(scramVerifier(password))}`;
   if (rows.length === 0) await sql`CREATE ROLE ${name} ${options}`.execute(admin);
   else await sql`ALTER ROLE ${name} ${options}`.execute(admin);

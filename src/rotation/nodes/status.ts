@@ -15,7 +15,7 @@ export interface PeerStatus {
   readonly hearing: 'copying' | 'live' | 'down' | 'missing';
   /** Seconds since its server said anything; null if it did not since ours started. */
   readonly silentSeconds: number | null;
-  /** Failures to apply what came, since the start of the statistics. */
+  /** Failures to receive or apply what came, until it was heard for a minute without one; then 0. */
   readonly applyErrors: number;
   /** Our facts on the way to it: its place in our log. `lost` means that it must copy everything anew. */
   readonly place: 'live' | 'waiting' | 'extended' | 'lost' | 'missing';
@@ -23,7 +23,7 @@ export interface PeerStatus {
   readonly behindBytes: number;
   /** How much more of our log is kept for it, in bytes, before its place is given up; null: no limit is near. */
   readonly keptBytes: number | null;
-  /** It is to be told something, or everything is to be fetched from it, when it answers again. */
+  /** It is to be told something (for the first time, too), or everything is to be fetched from it, when it answers again. */
   readonly owed: boolean;
   /** Whether it holds the same facts now; only with `compare`, and null if it did not answer. */
   readonly same?: boolean | null;
@@ -36,25 +36,27 @@ export interface NodesStatus {
   readonly peers: readonly PeerStatus[];
   /** Facts of other nodes that are not folded yet. */
   readonly unfolded: number;
-  /** Facts that came under a key which another fact has. */
+  /** Facts that came under a key which another fact has, and that nobody has looked at yet. */
   readonly quarantined: number;
 }
 
 /** Of a node that is alone too. */
 export async function statusOf(db: Db, near: Neighbourhood | undefined, compare: boolean): Promise<NodesStatus> {
   const { id, name, state } = await identityOf(db);
-  const count = async (table: 'ledger_arrival' | 'ledger_quarantine'): Promise<number> =>
-    (
-      await db
-        .selectFrom(table)
-        .select((row) => row.fn.countAll<number>().as('n'))
-        .executeTakeFirstOrThrow()
-    ).n;
+  const { unfolded } = await db
+    .selectFrom('ledger_arrival')
+    .select((row) => row.fn.countAll<number>().as('unfolded'))
+    .executeTakeFirstOrThrow();
+  const { quarantined } = await db
+    .selectFrom('ledger_quarantine')
+    .select((row) => row.fn.countAll<number>().as('quarantined'))
+    .where('acknowledged_at', 'is', null)
+    .executeTakeFirstOrThrow();
   const peers: PeerStatus[] = [];
   if (near !== undefined && name !== null) {
-    const rows = await db.selectFrom('node_peer').select(['name', 'renew', 'doubt']).orderBy('name').execute();
+    const rows = await db.selectFrom('node_peer').select(['name', 'renew', 'doubt', 'greet']).orderBy('name').execute();
     for (const row of rows) {
-      const status = { ...(await peerStatus(near, name, row.name)), owed: row.renew || row.doubt };
+      const status = { ...(await peerStatus(near, name, row.name)), owed: row.renew || row.doubt || row.greet };
       peers.push(compare ? { ...status, same: await holdsTheSame(near, row.name) } : status);
     }
   }
@@ -63,8 +65,8 @@ export async function statusOf(db: Db, near: Neighbourhood | undefined, compare:
     name,
     state,
     peers,
-    unfolded: await count('ledger_arrival'),
-    quarantined: await count('ledger_quarantine'),
+    unfolded,
+    quarantined,
   };
 }
 
@@ -86,8 +88,10 @@ async function peerStatus({ admin }: Neighbourhood, me: string, peer: string): P
   const { rows: come } = await sql<Incoming>`
     SELECT bool_or(stat.pid IS NOT NULL) AS alive,
       extract(epoch FROM clock_timestamp() - max(stat.last_msg_receipt_time))::float8 AS silent,
-      max(coalesce(errors.apply_error_count, 0) + coalesce(errors.sync_error_count, 0)) AS errors
+      coalesce(max(errors.apply_error_count + errors.sync_error_count)
+        FILTER (WHERE worker.backend_start > clock_timestamp() - interval '1 minute' OR worker.pid IS NULL), 0) AS errors
     FROM pg_stat_subscription stat LEFT JOIN pg_stat_subscription_stats errors ON errors.subid = stat.subid
+    LEFT JOIN pg_stat_activity worker ON worker.pid = stat.pid
     WHERE stat.subname = ${incoming} AND stat.relid IS NULL GROUP BY stat.subid`.execute(admin);
   const { rows: go } = await sql<Outgoing>`
     SELECT active, wal_status, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS behind,

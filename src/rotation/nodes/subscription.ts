@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import { codeOf, wordsOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Db } from '../../db/db.ts';
+import { NodeError } from './errors.ts';
 import { allPublication, ownPublication } from './publication.ts';
 
 /** How the database server itself reaches a peer. No password is in it: it names a file that holds it. */
@@ -23,9 +24,9 @@ export function subscriptionName(me: string, peer: string): string {
   return `sallyport_${word(me)}__${word(peer)}`;
 }
 
-/** The subscription that brings back what this node has lost; see `sallyport_all`. */
+/** The subscription that brings back what this node has lost; see `sallyport_all`. No node's name makes it another one's. */
 export function healingName(me: string, peer: string): string {
-  return `sallyport_h_${word(me)}__${word(peer)}`;
+  return `sallyheal_${word(me)}__${word(peer)}`;
 }
 
 /** Node names have no underscore and no two dashes together, so two names never make one word. */
@@ -44,20 +45,28 @@ export async function subscribeToAll(admin: Db, me: string, from: Source): Promi
 }
 
 const patienceMs = 60_000;
+const dropPatienceMs = 20_000;
+
+/** A statement here talks to another server, which may say nothing for ever. Cancelled after this, with `57014`. */
+async function patiently<T>(admin: Db, ms: number, work: (one: Db) => Promise<T>): Promise<T> {
+  return admin.connection().execute(async (one) => {
+    await sql`SET statement_timeout = ${sql.lit(ms)}`.execute(one);
+    try {
+      return await work(one);
+    } finally {
+      await sql`RESET statement_timeout`.execute(one);
+    }
+  });
+}
 
 async function create(admin: Db, name: string, conninfo: string, publication: string): Promise<void> {
   const full = `${conninfo} application_name=${name}`;
   // A slot is made when the peer's running transactions have ended; two that subscribe to each other at once wait for ever.
   const make = (options: string) =>
-    admin.connection().execute(async (one) => {
-      await sql`SET statement_timeout = ${sql.lit(patienceMs)}`.execute(one);
-      try {
-        await sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
-          WITH (${sql.raw(options)})`.execute(one);
-      } finally {
-        await sql`RESET statement_timeout`.execute(one);
-      }
-    });
+    patiently(admin, patienceMs, (one) =>
+      sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
+        WITH (${sql.raw(options)})`.execute(one),
+    );
   const whole = 'copy_data = true, disable_on_error = false';
   try {
     await make(whole);
@@ -65,7 +74,7 @@ async function create(admin: Db, name: string, conninfo: string, publication: st
     if (!/replication slot .* already exists/.test(wordsOf(error))) throw error;
     // A slot of this name was left behind. A subscription that takes it over and ends takes it along.
     await make('connect = false');
-    await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
+    await patiently(admin, dropPatienceMs, (one) => sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(one));
     await make(whole);
   }
 }
@@ -81,9 +90,12 @@ export async function redirect(admin: Db, name: string, conninfo: string): Promi
   return true;
 }
 
-/** Whether an error says that the peer's server could not be reached at all. */
+/** Whether an error says that the peer's server could not be reached at all, or said nothing in time. */
 export function isUnreached(error: unknown): boolean {
-  return /could not connect to/.test(wordsOf(error)) || ['08001', '57P03'].includes(codeOf(error));
+  return (
+    /could not connect to/.test(wordsOf(error)) ||
+    ['08001', '57P03', '57014', 'nodes.copy-stalled'].includes(codeOf(error))
+  );
 }
 
 /**
@@ -98,12 +110,12 @@ export async function unsubscribe(
 ): Promise<{ readonly slotLeft: boolean }> {
   if (!(await isThere(admin, name))) return { slotLeft: false };
   try {
-    await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
+    await patiently(admin, dropPatienceMs, (one) => sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(one));
     return { slotLeft: false };
   } catch (error) {
     if (isUnreached(error) && unreached === 'keep') throw error;
     // Either nobody answers, or he has no such slot any more.
-    if (codeOf(error) !== '08006') throw error;
+    if (!isUnreached(error) && codeOf(error) !== '08006') throw error;
     await sql`ALTER SUBSCRIPTION ${sql.id(name)} DISABLE`.execute(admin);
     await sql`ALTER SUBSCRIPTION ${sql.id(name)} SET (slot_name = NONE)`.execute(admin);
     await sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(admin);
@@ -133,8 +145,31 @@ export async function isCopied(db: Db, name: string): Promise<boolean> {
 }
 
 const lookAgainMs = 50;
+/** A copy in which nothing moves for so long is not waited for any more. */
+export const stallMs = 60_000;
 
-/** Resolves when the copy is complete; rejects with the signal's reason. */
+/** Resolves when the copy is complete; rejects with the signal's reason, and with `nodes.copy-stalled` if nothing moves. */
 export async function untilCopied(db: Db, name: string, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (!(await isCopied(db, name))) await clock.sleep(lookAgainMs, signal);
+  let best: Progress = { steps: -1, rows: 0 };
+  for (let since = clock.now(); !(await isCopied(db, name)); await clock.sleep(lookAgainMs, signal)) {
+    const now = await progressOf(db, name);
+    if (now.steps > best.steps || (now.steps === best.steps && now.rows > best.rows))
+      [best, since] = [now, clock.now()];
+    if (clock.now() - since > stallMs) throw new NodeError('nodes.copy-stalled', name);
+  }
+}
+
+interface Progress {
+  readonly steps: number;
+  readonly rows: number;
+}
+
+/** Steps that the tables have taken, and rows of those that are being copied: a copy that begins again and again adds none. */
+async function progressOf(db: Db, name: string): Promise<Progress> {
+  const { rows } = await sql<Progress>`
+    SELECT coalesce(sum(position(rel.srsubstate::text IN 'idfsr')), 0)::int AS steps,
+      coalesce(sum(copy.tuples_processed), 0)::float8 AS rows
+    FROM pg_subscription sub JOIN pg_subscription_rel rel ON rel.srsubid = sub.oid
+    LEFT JOIN pg_stat_progress_copy copy ON copy.relid = rel.srrelid WHERE sub.subname = ${name}`.execute(db);
+  return rows[0] ?? { steps: 0, rows: 0 };
 }

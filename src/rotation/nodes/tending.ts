@@ -2,19 +2,22 @@
  * What goes on between nodes by itself: letters are read, what a peer could not be told is told when it answers again,
  * what is in doubt is fetched anew, and a database that was set back is noticed before it changes anything.
  */
-import { sql } from 'kysely';
+import { type Selectable, sql, type Updateable } from 'kysely';
 import { type Actor, record } from '../../audit/audit.ts';
 import { codeOf, wordsOf } from '../../base/errors.ts';
-import { inTransaction } from '../../db/db.ts';
+import { type Db, inTransaction } from '../../db/db.ts';
+import type { Tables } from '../../db/tables.ts';
 import { pruneBarriers } from './barrier.ts';
-import { missedBy, namesAt, refetch, renew } from './heal.ts';
-import { identityOf, setState } from './identity.ts';
-import { keepCard } from './joining.ts';
+import { beginFetching, beginRenewal, endFetching, type Missed, missedBy, namesAt } from './heal.ts';
+import { NodeError } from './errors.ts';
+import { identityOf } from './identity.ts';
 import { type Letter, openLetter, post } from './letters.ts';
+import { greet, hear, isCutOff, isNameTaken, keepCard, knowsAll } from './mesh.ts';
 import { cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
+import { endInvitations, isKnownOtherwise, useNextCard } from './own-card.ts';
 import { forget } from './parting.ts';
 import { publish } from './publication.ts';
-import { isCopied, isThere, isUnreached, redirect, subscribe, subscriptionName } from './subscription.ts';
+import { healingName, isThere, isUnreached, redirect, subscriptionName } from './subscription.ts';
 
 const self: Actor = { kind: 'system', part: 'nodes' };
 
@@ -33,7 +36,9 @@ export async function readLetters(near: Neighbourhood, signal: AbortSignal): Pro
       const letter = await openLetter(near.vault, sealed, name, near.clock.now());
       writer = letter.from;
       if (waiting.has(writer)) continue;
-      await obey(near, name, letter, signal);
+      await refuseOld(near, letter);
+      await obey(near, name, letter);
+      await near.admin.updateTable('node_peer').set({ letter_at: letter.at }).where('name', '=', writer).execute();
     } catch (error) {
       signal.throwIfAborted();
       if (!worthless.includes(codeOf(error))) {
@@ -50,23 +55,31 @@ export async function readLetters(near: Neighbourhood, signal: AbortSignal): Pro
   }
 }
 
-const worthless = ['nodes.letter-refused', 'nodes.peer-unknown', 'vault.tampered', 'vault.key-version-unknown'];
+const worthless = [
+  'nodes.letter-refused',
+  'nodes.name-taken',
+  'nodes.peer-unknown',
+  'vault.tampered',
+  'vault.key-version-unknown',
+];
 
-async function obey(near: Neighbourhood, me: string, letter: Letter, signal: AbortSignal): Promise<void> {
+async function obey(near: Neighbourhood, me: string, letter: Letter): Promise<void> {
   const { kind, from: peer } = letter;
   switch (kind) {
     case 'join': {
       using card = await openCard(near.vault, peer, Buffer.from(letter.card ?? '', 'base64'));
+      if (await isNameTaken(near, card)) throw new NodeError('nodes.name-taken', peer);
+      const known = (await peerNames(near)).includes(peer);
       await keepCard(near.admin, near.vault, card);
-      const source = sourceOf(near, card);
-      const subscription = subscriptionName(me, peer);
-      if (await isThere(near.admin, subscription)) await redirect(near.admin, subscription, source.conninfo);
-      else await subscribe(near.admin, me, source);
-      return await record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
+      await near.admin.deleteFrom('node_forgotten').where('name', '=', peer).execute();
+      // Whether it answers or not: its card is here, and the rest is done when it does (`tend`).
+      await hear(near, me, card);
+      if (!known) await record(near.db, self, { type: 'node.peer-joined', about: {}, details: { peer } });
+      return;
     }
     case 'renew': {
       using card = await cardOf(near, peer);
-      await renew(near.admin, me, sourceOf(near, card), near.clock, signal);
+      await beginRenewal(near.admin, me, sourceOf(near, card));
       return await record(near.db, self, {
         type: 'node.peer-renewed',
         about: {},
@@ -74,10 +87,22 @@ async function obey(near: Neighbourhood, me: string, letter: Letter, signal: Abo
       });
     }
     case 'leave':
-      return forget(near, me, peer, 'it left', self);
+      if (!(await peerNames(near)).includes(peer)) throw new NodeError('nodes.peer-unknown', peer);
+      return forget(near, me, peer, 'it left', self, Math.min(letter.at, near.clock.now()));
     default:
       kind satisfies never;
   }
+}
+
+/** Refuses a letter that was read before, and one of a node that was forgotten and has not been invited since. */
+async function refuseOld({ db }: Neighbourhood, { kind, from, at, invited = 0 }: Letter): Promise<void> {
+  const peer = await db.selectFrom('node_peer').select('letter_at').where('name', '=', from).executeTakeFirst();
+  if (peer !== undefined && at <= peer.letter_at)
+    throw new NodeError('nodes.letter-refused', `${from} has written a younger one`);
+  if (peer !== undefined || kind !== 'join') return;
+  const gone = await db.selectFrom('node_forgotten').select('at').where('name', '=', from).executeTakeFirst();
+  if (gone !== undefined && invited <= gone.at.getTime())
+    throw new NodeError('nodes.letter-refused', `${from} was forgotten, and has not been invited since`);
 }
 
 /** Gives every subscription the present way to its peer, and the publications their present tables: once, at the start. */
@@ -98,41 +123,71 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
   const { name, state } = await identityOf(near.db);
   if (name === null) return;
   await pruneBarriers(near);
-  for (const { name: peer, renew: owed, doubt } of await near.db.selectFrom('node_peer').selectAll().execute()) {
+  await endInvitations(near);
+  for (const peer of await near.db.selectFrom('node_peer').selectAll().orderBy('name').execute()) {
     signal.throwIfAborted();
     try {
-      await makeUp(near, name, peer, { owed, doubt: doubt && state !== 'set-back' }, signal);
+      await makeUp(near, name, { ...peer, doubt: peer.doubt && state !== 'set-back' }, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!isUnreached(error)) near.log.warn({ peer }, `with ${peer} something is left to be done: ${wordsOf(error)}`);
+      const words = `with ${peer.name} something is left to be done: ${wordsOf(error)}`;
+      if (!isUnreached(error)) near.log.warn({ peer: peer.name }, words);
     }
   }
-  if (state === 'joining' && (await allCopied(near, name))) await setState(near.admin, 'member');
-  if (state === 'member') await noticeSetBack(near, signal);
+  await useNextCard(near);
+  if (state === 'member' || state === 'joining') await noticeSetBack(near, signal);
+  if (state === 'joining' && (await knowsAll(near, name)))
+    await sql`UPDATE ledger_node SET state = 'member' WHERE state = 'joining'`.execute(near.admin);
 }
 
-/** Fetches what is in doubt, and tells the peer what it could not be told. */
+/** Hears the peer if it was not reached yet, fetches what is in doubt, and tells the peer what it could not be told. */
 async function makeUp(
   near: Neighbourhood,
   me: string,
-  peer: string,
-  { owed, doubt }: { readonly owed: boolean; readonly doubt: boolean },
+  { name: peer, ...todo }: Pick<Selectable<Tables['node_peer']>, 'name' | 'doubt' | 'fetching' | 'renew' | 'greet'>,
   signal: AbortSignal,
 ): Promise<void> {
+  const set = (done: Updateable<Tables['node_peer']>): Promise<unknown> =>
+    near.admin.updateTable('node_peer').set(done).where('name', '=', peer).execute();
   using card = await cardOf(near, peer);
-  if (doubt) {
-    const seen = await withPeer(near, card, (at) => namesAt(at, me));
-    if (seen === undefined) return;
-    await refetch(near.admin, me, sourceOf(near, card), near.clock, signal, seen);
-    await near.admin.updateTable('node_peer').set({ doubt: false }).where('name', '=', peer).execute();
+  if (!(await isThere(near.admin, subscriptionName(me, peer)))) {
+    if (!(await hear(near, me, card))) return;
+  } else if (await isCutOff(near, me, card)) await beginRenewal(near.admin, me, sourceOf(near, card));
+  if (todo.greet && !(await greet(near, me, card))) return;
+  if (todo.doubt) {
+    if (!todo.fetching || !(await isThere(near.admin, healingName(me, peer)))) {
+      const seen = await withPeer(near, card, (at) => namesAt(at, me));
+      if (seen === undefined) return;
+      await beginFetching(near.admin, me, sourceOf(near, card), seen);
+      await set({ fetching: true });
+    }
+    if (await hasCome(near, me, peer, signal)) await set({ doubt: false, fetching: false });
   }
-  if (owed && (await post(near, card, { kind: 'renew', from: me })))
-    await near.admin.updateTable('node_peer').set({ renew: false }).where('name', '=', peer).execute();
+  if (todo.renew && (await post(near, card, { kind: 'renew', from: me }))) await set({ renew: false });
 }
 
-async function allCopied(near: Neighbourhood, me: string): Promise<boolean> {
-  for (const peer of await peerNames(near)) if (!(await isCopied(near.db, subscriptionName(me, peer)))) return false;
-  return true;
+/** What is copied at once is waited for; everything else is looked at in the next round, because others wait for this one. */
+const momentMs = 2_000;
+const lookMs = 50;
+
+async function hasCome(
+  { admin, clock }: Neighbourhood,
+  me: string,
+  peer: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const late = clock.now() + momentMs; ; await clock.sleep(lookMs, signal)) {
+    if (await endFetching(admin, me, peer)) return true;
+    if (clock.now() >= late) return false;
+  }
+}
+
+/** What the peer has heard of this node that is not here; and if it does not know our password, it is told again. */
+async function look(near: Neighbourhood, peer: string, at: Db): Promise<Missed> {
+  const missed = await missedBy(near.db, at);
+  if (await isKnownOtherwise(near, at))
+    await near.admin.updateTable('node_peer').set({ greet: true }).where('name', '=', peer).execute();
+  return missed;
 }
 
 /**
@@ -145,7 +200,7 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
     (await peerNames(near)).map(async (peer) => {
       try {
         using card = await cardOf(near, peer);
-        return { peer, missed: await withPeer(near, card, (at) => missedBy(near.db, at), signal) };
+        return { peer, missed: await withPeer(near, card, (at) => look(near, peer, at), signal) };
       } catch (error) {
         near.log.warn({ peer }, `${peer} could not be asked what it has heard: ${wordsOf(error)}`);
         return { peer, missed: undefined };
@@ -155,14 +210,22 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
   for (const { peer, missed } of answers) {
     if (missed !== 'former') continue;
     near.log.info({ peer }, 'another node has heard facts of this one that came too late to be fetched; they are now');
-    await near.admin.updateTable('node_peer').set({ doubt: true }).where('name', '=', peer).execute();
+    // While it is being fetched that goes on; what comes even later is found when it has ended.
+    await near.admin
+      .updateTable('node_peer')
+      .set({ doubt: true, fetching: false })
+      .where('name', '=', peer)
+      .where('doubt', '=', false)
+      .execute();
   }
   const ahead = answers.find(({ missed }) => missed === 'present');
   if (ahead === undefined) return;
   const { peer } = ahead;
   near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
   await inTransaction(near.admin, async (tx) => {
-    await sql`UPDATE ledger_node SET state = 'set-back' WHERE state = 'member'`.execute(tx);
+    const { numAffectedRows } = await sql`UPDATE ledger_node SET state = 'set-back'
+      WHERE state IN ('member', 'joining')`.execute(tx);
+    if (numAffectedRows === 0n) return;
     await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
   });
 }
