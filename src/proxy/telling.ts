@@ -14,7 +14,7 @@ const maxWaiting = 128;
 const tellAgainMs = 200;
 
 export interface Telling {
-  tell(event: KeeperEvent): void;
+  readonly tell: (event: KeeperEvent) => void;
   /** More events wait for the keeper than should: whoever makes them should pause. */
   readonly congested: boolean;
   /** Called each time that ends. */
