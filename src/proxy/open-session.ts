@@ -54,7 +54,7 @@ export async function openSession(
     fail: async (side, words) => {
       const by = side.gone.aborted ? 'client' : session.signal.aborted ? 'signal' : 'broken';
       session.outcome = { ...session.outcome, by, words };
-      await side.turnAway(`${words} (session ${opened.session})`, 'broken');
+      await side.turnAway(`${words} (session ${opened.session})`, by === 'signal' ? 'ended' : 'broken');
     },
     [Symbol.asyncDispose]: async () => {
       clearTimeout(expiry);

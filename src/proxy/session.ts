@@ -25,8 +25,11 @@ export interface Front extends AsyncDisposable {
   readonly negotiated: Record<string, string>;
   /** Fires when the client is gone. */
   readonly gone: AbortSignal;
-  /** Tells the person why it ends here, in one line, and ends it. `refused`: policy said no, nothing is broken. */
-  turnAway(words: string, why: 'refused' | 'broken'): Promise<void>;
+  /**
+   * Tells the person why it ends here, in one line, and ends it. `refused`: policy said no, nothing is broken. `ended`: from
+   * outside.
+   */
+  turnAway(words: string, why: 'refused' | 'broken' | 'ended'): Promise<void>;
 }
 
 /** The target's side: connected, and its host key is the pinned one. Nothing secret was sent yet. */

@@ -8,7 +8,16 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { wordsOf } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { utf8FromUtf16 } from '../../protocol/ntlm/ntlm.ts';
-import { type Accepted, acceptClient, errorInfo, farewell, RdpStream, security } from '../../protocol/rdp/rdp.ts';
+import {
+  type Accepted,
+  acceptClient,
+  errorInfo,
+  farewell,
+  noticeShareId,
+  RdpStream,
+  security,
+  showNotice,
+} from '../../protocol/rdp/rdp.ts';
 import { ProxyError } from '../errors.ts';
 import type { Peer, Place } from '../place.ts';
 import type { Front } from '../session.ts';
@@ -60,7 +69,7 @@ export async function answerRdp(
   }
   const login = await finishLogin(accepted, peer, place, signal);
   if (login === undefined) {
-    stream.write(farewell(accepted.io, errorInfo.insufficientPrivileges, false));
+    await explain(stream, accepted, [notLetIn, howToGetIn], errorInfo.insufficientPrivileges, signal);
     return undefined;
   }
   const gone = new AbortController();
@@ -88,13 +97,33 @@ export async function answerRdp(
     gone: gone.signal,
     turnAway: async (words, why) => {
       place.log.debug({ peer: peer.address, words }, 'a client is turned away');
-      if (front.spliced) return;
-      const code = why === 'refused' ? errorInfo.insufficientPrivileges : errorInfo.deniedConnection;
-      stream.write(farewell(accepted.io, code, false));
+      if (front.spliced || front.gone.aborted) return;
+      if (why === 'ended') stream.write(farewell(accepted.io, errorInfo.disconnectedByAdministrator, false));
+      else await explain(stream, accepted, [words], codeOf[why], signal);
     },
     [Symbol.asyncDispose]: async () => await stream[Symbol.asyncDispose](),
   };
   return front;
+}
+
+const notLetIn = 'Sallyport did not let you in.';
+const howToGetIn =
+  'Ask for a connection token (sallyport rdp USER@ACCOUNT@TARGET) and give it as the password; or give your own password, with your one-time code behind a comma.';
+const anyKey = 'Press a key to close.';
+/** How long words stand that nobody answers. */
+const noticeMs = 10_000;
+const codeOf = { refused: errorInfo.insufficientPrivileges, broken: errorInfo.deniedConnection } as const;
+
+/** Says it in words, then by the number that the client has a text for. */
+async function explain(
+  stream: RdpStream,
+  accepted: Accepted<unknown>,
+  words: readonly string[],
+  code: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await showNotice(stream, accepted, [...words, '', anyKey], noticeMs, signal);
+  stream.write(farewell(accepted.io, code, true, noticeShareId));
 }
 
 /** CredSSP's login with the token that it delegated, or a new one with the password of Client Info. */
