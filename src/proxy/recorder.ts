@@ -33,6 +33,7 @@ export async function startRecorder(
       key,
       spool: join(place.spool, session.recording),
       clock: place.clock,
+      keys: authorization.rdp?.keys === 'all' ? 'all' : 'masked',
       limits: { keeperMs: place.comebackMs },
       report: async (block, signal) => {
         session.blocks = block.number + 1;

@@ -27,7 +27,7 @@ interface Recorded {
   /** Resolves when the keeper knows of the second block: the first that has more than the start. */
   readonly told: Promise<void>;
   readonly answers: ReturnType<typeof recordingAnswers>;
-  seal(): Promise<void>;
+  readonly seal: () => Promise<void>;
 }
 
 /** A recording with a row, a key in the vault and a recorder that reports, as the keeper would have made it. */

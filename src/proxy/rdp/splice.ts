@@ -13,6 +13,7 @@ import {
   RdpError,
   type RdpStream,
 } from '../../protocol/rdp/rdp.ts';
+import { sessionChannel } from '../../recording/format/format.ts';
 import type { Recorder } from '../../recording/recorder.ts';
 import { ProxyError } from '../errors.ts';
 import type { Session } from '../open-session.ts';
@@ -42,6 +43,8 @@ export async function spliceRdp(
   const client = front.stream;
   const target = back.stream;
   const taps = openTaps(session, recorder, place);
+  const { keyboardLayout: layout } = front.accepted.core;
+  recorder.record({ kind: 'keyboard', layout }, sessionChannel, place.clock.now());
   for (const { name, allowed, silent, why } of back.decisions) taps.decided(name, allowed && !silent, why);
   const relay = new RdpRelay(
     {

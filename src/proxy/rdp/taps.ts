@@ -70,26 +70,22 @@ export function openTaps(session: Session, recorder: Recorder, place: Place): Ta
   };
 }
 
+/** Which keys are masked is decided in the recorder, before anything is written; here only whether any are given to it. */
 function recordInput(recorder: Recorder, event: InputEvent, keys: 'all' | 'masked' | 'none', now: number): void {
   switch (event.kind) {
-    case 'key':
-      if (keys === 'all') {
-        const { scancode: code, down, extended } = event;
-        recorder.record(
-          { kind: 'rdp-key', input: 'scancode', code, down, extended: extended ? 1 : 0 },
-          sessionChannel,
-          now,
-        );
-      } else if (keys === 'masked' && event.down)
-        recorder.record({ kind: 'keys-masked', count: 1 }, sessionChannel, now);
+    case 'key': {
+      if (keys === 'none') return;
+      const { scancode: code, down } = event;
+      const extended = event.extended ? 1 : 0;
+      recorder.record({ kind: 'rdp-key', input: 'scancode', code, down, extended }, sessionChannel, now);
       return;
-    case 'unicode':
-      if (keys === 'all') {
-        const { code, down } = event;
-        recorder.record({ kind: 'rdp-key', input: 'unicode', code, down, extended: 0 }, sessionChannel, now);
-      } else if (keys === 'masked' && event.down)
-        recorder.record({ kind: 'keys-masked', count: 1 }, sessionChannel, now);
+    }
+    case 'unicode': {
+      if (keys === 'none') return;
+      const { code, down } = event;
+      recorder.record({ kind: 'rdp-key', input: 'unicode', code, down, extended: 0 }, sessionChannel, now);
       return;
+    }
     case 'mouse':
       recorder.record(
         { kind: 'mouse', extended: event.extended, flags: event.flags, x: event.x, y: event.y },
