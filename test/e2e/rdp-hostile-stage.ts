@@ -6,7 +6,7 @@ import { type Machine, startMachine } from '../lab/machine.ts';
 import { type FalseTarget, startFalseTarget } from '../lab/rdp/false-target.ts';
 import { partsOf, type ProductOptions } from '../support/sallyport.ts';
 import { type House, openHouse, word } from './house.ts';
-import { enter, type WireClient, type WireLogin } from './rdp-wire-client.ts';
+import { enter, type Gate, type WireClient, type WireLogin } from './rdp-wire-client.ts';
 import { startWireTarget, type WireTarget } from './rdp-wire-target.ts';
 
 /** The account's name; as good a secret towards the client as its password. */
@@ -22,7 +22,7 @@ export interface Street extends AsyncDisposable {
   readonly secret: string;
   token(selector?: string, words?: readonly string[]): Promise<{ readonly user: string; readonly token: string }>;
   /** A client of our own, with a new token unless a password is given. */
-  enter(login?: Partial<WireLogin>): Promise<WireClient>;
+  enter(login?: Partial<WireLogin> & { readonly gate?: Gate }): Promise<WireClient>;
   gatePid(): number;
 }
 
@@ -49,7 +49,7 @@ export async function openStreet(options: ProductOptions = {}): Promise<Street> 
       const minted =
         login.password === undefined ? await token() : { user: login.user ?? 'alice', token: login.password };
       return await enter(
-        house.product.rdp,
+        login.gate ?? house.product.rdp,
         { user: minted.user, password: minted.token, ...login },
         AbortSignal.timeout(15_000),
       );
