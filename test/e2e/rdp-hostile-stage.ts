@@ -2,6 +2,9 @@
  * One product before targets that its test drives, and two whose place somebody else has taken. A real sshd stands beside
  * each, because the product keeps no password that it could not try.
  */
+import { join } from 'node:path';
+import { silent } from '../../src/base/log.ts';
+import { openDatabase } from '../../src/db/db.ts';
 import { type Machine, startMachine } from '../lab/machine.ts';
 import { type FalseTarget, startFalseTarget } from '../lab/rdp/false-target.ts';
 import { partsOf, type ProductOptions } from '../support/sallyport.ts';
@@ -23,7 +26,9 @@ export interface Street extends AsyncDisposable {
   token(selector?: string, words?: readonly string[]): Promise<{ readonly user: string; readonly token: string }>;
   /** A client of our own, with a new token unless a password is given. */
   enter(login?: Partial<WireLogin> & { readonly gate?: Gate }): Promise<WireClient>;
-  gatePid(): number;
+  pid(part: 'gate' | 'keeper'): number;
+  /** Holds that nobody has released. */
+  holds(): Promise<number>;
 }
 
 export async function openStreet(options: ProductOptions = {}): Promise<Street> {
@@ -54,7 +59,14 @@ export async function openStreet(options: ProductOptions = {}): Promise<Street> 
         AbortSignal.timeout(15_000),
       );
     },
-    gatePid: () => partsOf(house.product.pid).find(({ name }) => name === 'gate')?.pid ?? 0,
+    pid: (part) => partsOf(house.product.pid).find(({ name }) => name === part)?.pid ?? 0,
+    holds: async () => {
+      const socket = encodeURIComponent(join(house.product.data, 'db/run'));
+      const url = `postgres://sallyport_app@localhost/sallyport?host=${socket}`;
+      await using db = await openDatabase(url, { max: 1 }, silent);
+      const rows = await db.selectFrom('hold').select('id').where('released_at', 'is', null).execute();
+      return rows.length;
+    },
     [Symbol.asyncDispose]: () => life.disposeAsync(),
   };
 }

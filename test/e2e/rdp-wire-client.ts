@@ -56,6 +56,8 @@ export interface WireClient extends AsyncDisposable {
   /** Reads no more, or again. */
   pause(): void;
   resume(): void;
+  /** More is waiting to be sent than the gate takes. */
+  readonly congested: boolean;
   /** Sends bytes as they are, inside TLS. */
   say(bytes: Uint8Array): void;
   readonly joined: Joined;
@@ -109,7 +111,7 @@ export async function enter(gate: Gate, login: WireLogin, signal: AbortSignal): 
   sendClientInfo(stream, joined, encodeClientInfo(machine, about));
   const client = listen(stream, joined, received);
   const life = undo.move();
-  return { ...client, [Symbol.asyncDispose]: () => life.disposeAsync() };
+  return Object.assign(client, { [Symbol.asyncDispose]: () => life.disposeAsync() });
 }
 
 async function proveToken(stream: RdpStream, tls: TLSSocket, login: WireLogin, signal: AbortSignal): Promise<void> {
@@ -202,6 +204,9 @@ function listen(stream: RdpStream, joined: Joined, received: Buffer[]) {
     },
     pause: () => stream.pause(),
     resume: () => stream.resume(),
+    get congested() {
+      return stream.congested;
+    },
     say: (bytes: Uint8Array) => stream.write(bytes),
     joined,
   };
