@@ -53,6 +53,10 @@ export const identityErrors = defineErrors({
     meaning: 'the connection token is wrong, used, expired or for another place',
     remedy: 'make a new one with sallyport rdp',
   },
+  'identity.intercepted': {
+    meaning: 'somebody stands between the client and the gate, or changed what they said',
+    remedy: "compare the gate's certificate with what the client shows; suspect a device that opens TLS",
+  },
   'identity.token-limit': {
     meaning: 'the user has as many connection tokens as may live at a time',
     remedy: 'use one of them, or wait until they expire',

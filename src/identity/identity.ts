@@ -57,6 +57,7 @@ export {
   type LoginContext,
   type LoginRequest,
   submitFactor,
+  interceptedLogin,
   submitNtlm,
   type Verdict,
 } from './login.ts';

@@ -202,6 +202,20 @@ async function judgeNtlm(login: Login, claim: NtlmClaim): Promise<Secret | undef
   return found.sessionBaseKey;
 }
 
+/**
+ * Whoever carried the login saw that somebody stands between it and the client. Ends the login and tells the audit
+ * trail; it is nobody's wrong guess, so no attempt is counted, and the client's token stays as it was.
+ */
+export function interceptedLogin(login: Login): Promise<void> {
+  const told = login.turn.then(async () => {
+    login.over = true;
+    const user = await userNamed(login.context.db, login.name);
+    await refused(login, user, { kind: 'token' }, { right: false, code: 'identity.intercepted' });
+  });
+  login.turn = told.catch(() => {});
+  return told;
+}
+
 interface Judgement {
   readonly right: boolean;
   readonly code: IdentityErrorCode;

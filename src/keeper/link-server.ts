@@ -16,6 +16,7 @@ import {
   knowsKey,
   type Login,
   submitFactor,
+  interceptedLogin,
   submitNtlm,
 } from '../identity/identity.ts';
 import { type Answers, answerer, type GateQuestions, Line, questions } from '../link/link.ts';
@@ -150,6 +151,10 @@ function answersFor(
       if (key === undefined) return refuse('keeper.not-allowed', 'no connection token made this proof');
       using sessionBaseKey = key;
       return { sessionBaseKey: sessionBaseKey.reveal().slice() };
+    },
+    'login.intercepted': async ({ login }) => {
+      await interceptedLogin(holdings.logins.get(login, 'login').login);
+      return null;
     },
     'login.factor': async ({ login, factor }) => {
       const held = holdings.logins.get(login, 'login');

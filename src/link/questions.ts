@@ -104,6 +104,11 @@ export const questions = {
     }),
     Type.Object({ sessionBaseKey: Bytes(16) }),
   ),
+  /**
+   * The exchange of a login showed that somebody stands between the client and this gate, or changed what was said. Ends
+   * the login, whose token stays as it was; the audit trail is told.
+   */
+  'login.intercepted': question(Type.Object({ login: Handle }), Nothing),
   'login.factor': question(
     Type.Object({
       login: Handle,

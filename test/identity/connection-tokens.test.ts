@@ -7,6 +7,7 @@ import { isRefusal } from '../../src/base/errors.ts';
 import { targetNamed } from '../../src/estate/estate.ts';
 import {
   beginLogin,
+  interceptedLogin,
   type Login,
   type LoginContext,
   type Minted,
@@ -118,6 +119,22 @@ test('of several tokens the proof finds the one that made it; after a proof no o
 test('a proof consumes nothing: clients try, and ask again', async () => {
   const { token } = await mint();
   for (let i = 0; i < 3; i++) expect(await submitNtlm(begin(), claimOf(token.revealText()))).toBeDefined();
+  expect(await bring(begin(), token)).toMatchObject({ kind: 'accepted' });
+});
+
+test('a login that somebody stood in the way of is over, is told to the trail, and costs neither token nor attempt', async () => {
+  const { token } = await mint();
+  const login = begin();
+  expect(await submitNtlm(login, claimOf(token.revealText()))).toBeDefined();
+  await interceptedLogin(login);
+  expect(await bring(login, token)).toMatchObject({ kind: 'refused', next: [] });
+  expect((await audited(room.db, 'identity.login.refused')).at(-1)?.details).toMatchObject({
+    user: 'alice',
+    code: 'identity.intercepted',
+    reason: `token from ${from}`,
+  });
+  const counted = await room.db.selectFrom('users').select('failures').where('name', '=', 'alice').executeTakeFirst();
+  expect(counted).toEqual({ failures: 0 });
   expect(await bring(begin(), token)).toMatchObject({ kind: 'accepted' });
 });
 

@@ -20,6 +20,9 @@ export interface Proof {
   readonly token: Secret;
 }
 
+/** Refusals that no honest client and no wrong password can cause. */
+const signsOfAnother: ReadonlySet<string> = new Set(['ntlm.public-key', 'ntlm.channel-bindings', 'ntlm.altered']);
+
 /** Runs CredSSP as the server, whose certificate is `leaf`. Undefined if it was refused; the client has been told. */
 export async function proveByCredSsp(
   stream: RdpStream,
@@ -47,7 +50,14 @@ export async function proveByCredSsp(
   for (;;) {
     const { send, done, refused } = await acceptor.step(await stream.der(signal), signal);
     if (send !== undefined) stream.write(send);
-    if (refused !== undefined) return undefined;
+    if (refused !== undefined) {
+      if (signsOfAnother.has(refused.code)) {
+        // whoever it was, the exchange may have ended before it came to a name
+        login ??= await beginLogin(keeper, peer, { user: '', domain: '' }, signal);
+        await keeper['login.intercepted']({ login: login.handle }, signal);
+      }
+      return undefined;
+    }
     if (done === undefined) continue;
     if (login === undefined) throw new ProxyError('proxy.protocol', 'CredSSP ended without a proof');
     return { login, token: done.credentials.password };

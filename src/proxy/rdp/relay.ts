@@ -67,6 +67,7 @@ type Data = Extract<McsPdu, { kind: 'data' }>;
 export type Ending = 'client' | 'target';
 
 const licenseFlag = 0x80;
+const infoFlag = 0x40;
 const redirectionFlag = 0x400;
 /** Types of a licensing message that end licensing (MS-RDPELE §2.2.2): new license, upgrade, and the error "valid client". */
 const lastLicense: ReadonlySet<number> = new Set([0x03, 0x04, 0xff]);
@@ -149,7 +150,12 @@ export class RdpRelay {
 
   #ioFromClient(message: Uint8Array, { data, at }: Data): void {
     const { user, io } = this.#numbers.target;
-    if (!this.#licensed) return this.#ends.toTarget(sendDataRequest(user, io, data));
+    if (!this.#licensed) {
+      // anything else would pass unread, a second Client Info with a login of the client's own among it
+      if (((data[0] ?? 0) & (infoFlag | licenseFlag)) !== licenseFlag)
+        throw new ProxyError('proxy.protocol', 'something else than licensing before its end');
+      return this.#ends.toTarget(sendDataRequest(user, io, data));
+    }
     const passed = this.#shares(data, (share) => this.#shareFromClient(share));
     if (passed === data) {
       readdress(message, user, io);

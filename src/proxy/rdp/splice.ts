@@ -102,6 +102,8 @@ export async function spliceRdp(
   using _idle = watchIdleness(session, taps, place, (reason) => session.end(reason));
   side(target, (message) => relay.fromTarget(message));
   side(client, (message) => relay.fromClient(message));
+  // it may have left before anybody listened; what it said until then has been taken
+  if (target.gone.aborted) finish({ by: 'target', words: 'closed the connection' });
 
   const end = await ended.promise;
   relay.close();

@@ -33,8 +33,15 @@ export interface Visit {
   readonly over: boolean;
 }
 
-/** Starts one on 127.0.0.1. `chooses` is what it says it wants: TLS alone, or CredSSP, of which it answers nothing. */
-export async function startFalseTarget(options: { readonly chooses?: 'tls' | 'nla' } = {}): Promise<FalseTarget> {
+export interface FalseTargetOptions {
+  /** What it says it wants: TLS alone, or CredSSP, of which it answers nothing. */
+  readonly chooses?: 'tls' | 'nla';
+  /** Where it listens; 127.0.0.1 unless given. */
+  readonly address?: string;
+}
+
+export async function startFalseTarget(options: FalseTargetOptions = {}): Promise<FalseTarget> {
+  const { address = '127.0.0.1' } = options;
   const { certificate, key, fingerprint } = await makeSelfSigned('false target');
   const secureContext = createSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' });
   const visits: { request: Buffer; tls: boolean; inside: Buffer; over: boolean }[] = [];
@@ -70,12 +77,12 @@ export async function startFalseTarget(options: { readonly chooses?: 'tls' | 'nl
     socket.on('close', () => sockets.delete(socket));
     void listenTo(socket);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('the false target has no port');
   return {
-    address: '127.0.0.1',
+    address,
     port: bound.port,
     certificate,
     fingerprint,

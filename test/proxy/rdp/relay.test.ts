@@ -100,6 +100,19 @@ test('licensing passes both ways until it is over', () => {
   expect(it.toClient.map((message) => dataOf(message).channel)).toEqual([io.client, io.client]);
 });
 
+test('before licensing is over a client says nothing else: no second Client Info, no input that nobody saw', () => {
+  const info = Uint8Array.of(0x40, 0, 0, 0, 9, 4, 0, 0);
+  const input = shareData(0, shareDataType.input, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0x1f, 0, 0, 0));
+  const disguised = license(0x13);
+  disguised[0] = 0xc0;
+  for (const data of [info, input, active('confirm'), disguised, new Uint8Array()]) {
+    const it = open();
+    it.relay.fromTarget(sendDataIndication(io.target, license(0x01)));
+    expect(() => it.relay.fromClient(sendDataRequest(user.client, io.client, data))).toThrow('before its end');
+    expect(it.toTarget).toEqual([]);
+  }
+});
+
 test('every activation is filtered on both sides, and tells the size of the desktop', () => {
   const it = open();
   it.relay.fromTarget(sendDataIndication(io.target, license(0xff)));
