@@ -104,7 +104,7 @@ export async function enter(gate: Gate, login: WireLogin, signal: AbortSignal): 
   const stream = undo.use(new RdpStream(tls));
   if (nla) await proveToken(stream, tls, login, signal);
   const channels = login.channels ?? [];
-  const edit = { selected: nla ? security.nla : security.tls, depth: 24, width: 1024, height: 768 };
+  const edit = { selected: nla ? security.nla : security.tls, depth: 24, width: 1024, height: 768, monitors: true };
   const joined = await joinTarget(stream, settings, edit, channels, signal);
   const password = Buffer.from(nla ? '' : login.password, 'utf16le');
   const about = { domain: '', user: login.user, password, shell: '' };

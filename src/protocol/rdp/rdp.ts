@@ -25,6 +25,7 @@ export {
   sendDataRequest,
   serverUser,
 } from './wire/mcs.ts';
+export { licensing } from './wire/license.ts';
 export { encodeOutput } from './wire/output.ts';
 export { errorInfo, farewell } from './wire/refusal.ts';
 export type { ChannelRequest } from './wire/settings.ts';

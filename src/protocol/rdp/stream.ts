@@ -104,8 +104,9 @@ export class RdpStream implements AsyncDisposable {
     this.#take = take;
     const held = this.#held;
     this.#held = empty;
-    if (held.length > 0) take(held);
+    // before what is held is taken: whoever takes it may pause
     this.#side.resume();
+    if (held.length > 0) take(held);
   }
 
   pause(): void {
@@ -123,6 +124,17 @@ export class RdpStream implements AsyncDisposable {
 
   onDrain(listener: () => void): void {
     this.#drained.push(listener);
+  }
+
+  /** Resolves when what is written has left, the peer is gone, or it did not take it for a second. */
+  async flushed(): Promise<void> {
+    if (this.#end !== undefined || this.#side.writableLength === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const late = setTimeout(resolve, 1000);
+    this.#side.write(new Uint8Array(0), () => resolve());
+    this.gone.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+    clearTimeout(late);
   }
 
   /** Sends what is written, at most for a moment, and closes. */

@@ -29,6 +29,7 @@ import { rdpPolicy, type StaticDecision, staticChannels } from './policy.ts';
 
 const loginMs = 60_000;
 const leastSide = 200;
+const mostSide = 8192;
 
 export interface RdpBack extends Back {
   readonly stream: RdpStream;
@@ -135,28 +136,30 @@ async function logIn(
     if (refused !== undefined) return refused;
   }
   const { core } = client;
+  const width = within(core.width, rdp?.maxWidth);
+  const height = within(core.height, rdp?.maxHeight);
   const joined = await joinTarget(
     stream,
     client.blocks,
     {
       selected: reached.selected,
       depth: depthFor(core.depth, rdp?.depth ?? 24),
-      width: within(core.width, rdp?.maxWidth),
-      height: within(core.height, rdp?.maxHeight),
+      width,
+      height,
+      monitors: width === core.width && height === core.height,
     },
     channels,
     signal,
   );
   const password = utf16FromUtf8(as.password.reveal());
   if (password === undefined) return refuse('proxy.no-password', 'the stored password is no text');
-  const payload = encodeClientInfo(client.info, {
-    domain: as.domain,
-    user: as.account,
-    password,
-    shell: rdp?.application ?? '',
-  });
-  password.fill(0);
-  sendClientInfo(stream, joined, payload);
+  try {
+    const shell = rdp?.application ?? '';
+    const payload = encodeClientInfo(client.info, { domain: as.domain, user: as.account, password, shell });
+    sendClientInfo(stream, joined, payload);
+  } finally {
+    password.fill(0);
+  }
   return joined;
 }
 
@@ -166,6 +169,7 @@ function depthFor(wanted: number, most: number): number {
   return depth >= 32 ? 32 : depth >= 24 ? 24 : 16;
 }
 
-function within(wanted: number, most: number | undefined): number {
-  return most === undefined ? wanted : Math.max(Math.min(wanted, most), leastSide);
+/** A side that every server and the recording can do, at most the grant's. */
+function within(wanted: number, most = mostSide): number {
+  return Math.max(Math.min(wanted, most, mostSide), leastSide);
 }

@@ -67,14 +67,20 @@ export async function answerRdp(
     place.log.debug({ peer: peer.address }, 'CredSSP let nobody in');
     return undefined;
   }
-  const login = await finishLogin(accepted, peer, place, signal);
+  const login = await finishLogin(accepted, peer, place, signal).catch((error: unknown) => {
+    stream.write(farewell(accepted.io, errorInfo.deniedConnection, false));
+    throw error;
+  });
   if (login === undefined) {
     await explain(stream, accepted, [notLetIn, howToGetIn], errorInfo.insufficientPrivileges, signal);
     return undefined;
   }
   const gone = new AbortController();
-  stream.gone.addEventListener('abort', () => gone.abort(new ProxyError('proxy.protocol', 'the client left')));
-  const { core, info } = accepted;
+  const leave = (): void => gone.abort(new ProxyError('proxy.protocol', 'the client left'));
+  stream.gone.addEventListener('abort', leave);
+  // it may have left while its login was judged
+  if (stream.gone.aborted) leave();
+  const { core } = accepted;
   undo.move();
   const front: RdpFront = {
     stream,
@@ -82,7 +88,7 @@ export async function answerRdp(
     spliced: false,
     login: login.handle,
     account: login.wish.account,
-    target: accepted.proof === undefined ? (login.wish.target ?? '') : login.wish.target,
+    target: login.wish.target,
     service: login.wish.service,
     client: `${peer.address}:${peer.port}`,
     negotiated: {
@@ -92,7 +98,6 @@ export async function answerRdp(
       client: core.name.slice(0, 255),
       build: String(core.build),
       desktop: `${core.width}x${core.height}x${core.depth}`,
-      user: info.user.slice(0, 255),
     },
     gone: gone.signal,
     turnAway: async (words, why) => {

@@ -3,7 +3,15 @@
  * opened for the recording and pass closed. If one had to be kept back, the client's history lacks it, and everything
  * after it passes opened until the target begins a new history.
  */
-import { openBulk, openFastPath, slowPathUpdate, type Update, updateCode } from '../../protocol/rdp/bitmap/bitmap.ts';
+import {
+  isDrawable,
+  openBulk,
+  openFastPath,
+  readRectangles,
+  slowPathUpdate,
+  type Update,
+  updateCode,
+} from '../../protocol/rdp/bitmap/bitmap.ts';
 import { type DesktopSize, encodeOutput, shareData, type ShareData, sound } from '../../protocol/rdp/rdp.ts';
 import { ProxyError } from '../errors.ts';
 
@@ -25,6 +33,8 @@ export interface Pictures {
 
 const compressed = 0x20;
 const flushed = 0x80;
+/** Bytes that fit a message on a channel, whose length has 15 bits. */
+const longestOpened = 0x7fff - 18;
 
 export function openPictures(sink: PictureSink): Pictures {
   const bulk = openBulk();
@@ -33,6 +43,7 @@ export function openPictures(sink: PictureSink): Pictures {
   let behind = false;
 
   function show(update: Update): void {
+    if (update.code === updateCode.bitmap) sound(readRectangles(update.payload));
     if (isUnrecordable(update)) throw new ProxyError('proxy.unrecordable', `an update of kind ${update.code}`);
     sink.update(update);
   }
@@ -43,7 +54,11 @@ export function openPictures(sink: PictureSink): Pictures {
   }
 
   return {
-    desktop: (size) => sink.desktop(size),
+    desktop: (size) => {
+      const { width, height } = size;
+      if (!isDrawable(width, height)) throw new ProxyError('proxy.unrecordable', `a desktop of ${width}x${height}`);
+      sink.desktop(size);
+    },
     fastPath: (message) => {
       const updates = sound(fast.read(message));
       for (const update of updates) show(update);
@@ -56,7 +71,9 @@ export function openPictures(sink: PictureSink): Pictures {
       const update = slowPathUpdate(data.type, body);
       if (update !== undefined) show(sound(update));
       const closed = (data.compression & compressed) !== 0;
-      return behind && closed ? shareData(data.shareId, data.type, body) : bytes;
+      if (!behind || !closed) return bytes;
+      if (body.length > longestOpened) throw new ProxyError('proxy.unrecordable', 'an opened update that is too long');
+      return shareData(data.shareId, data.type, body);
     },
     withhold: (data) => {
       open(data);

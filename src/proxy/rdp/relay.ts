@@ -18,12 +18,14 @@ import {
   filterConfirm,
   filterDemand,
   type InputEvent,
+  licensing,
   type McsPdu,
   sendDataIndication,
   sendDataRequest,
   serverUser,
   readdress,
   setShareSource,
+  shareData,
   type Share,
   type ShareData,
   shareDataType,
@@ -66,11 +68,15 @@ type Data = Extract<McsPdu, { kind: 'data' }>;
 /** How a side said that it ends. */
 export type Ending = 'client' | 'target';
 
-const licenseFlag = 0x80;
-const infoFlag = 0x40;
-const redirectionFlag = 0x400;
-/** Types of a licensing message that end licensing (MS-RDPELE §2.2.2): new license, upgrade, and the error "valid client". */
-const lastLicense: ReadonlySet<number> = new Set([0x03, 0x04, 0xff]);
+const redirectionFlag = 0x04;
+
+/** A redirection in place of licensing (MS-RDPBCGR §2.2.13.2.1): a security header with its flag, and nothing in its high half. */
+function isRedirection(data: Uint8Array): boolean {
+  return ((data[1] ?? 0) & redirectionFlag) !== 0 && data[2] === 0 && data[3] === 0;
+}
+
+/** Save Session Info that says that somebody has logged in, and not who (§2.2.10.1.1, INFOTYPE_LOGON_PLAINNOTIFY). */
+const plainNotification: Uint8Array = Uint8Array.of(2, 0, 0, 0, ...new Uint8Array(576));
 
 export class RdpRelay {
   readonly #numbers: Numbers;
@@ -152,7 +158,7 @@ export class RdpRelay {
     const { user, io } = this.#numbers.target;
     if (!this.#licensed) {
       // anything else would pass unread, a second Client Info with a login of the client's own among it
-      if (((data[0] ?? 0) & (infoFlag | licenseFlag)) !== licenseFlag)
+      if (licensing(data, 'client') === undefined)
         throw new ProxyError('proxy.protocol', 'something else than licensing before its end');
       return this.#ends.toTarget(sendDataRequest(user, io, data));
     }
@@ -174,19 +180,32 @@ export class RdpRelay {
     if (share.type !== sharePdu.data) return undefined;
     const data = sound(decodeShareData(share.bytes));
     if (data.compression !== 0) throw new ProxyError('proxy.protocol', 'compressed input');
-    if (data.type === shareDataType.input) this.#ends.input(sound(decodeSlowInput(data.body)));
-    return share.bytes;
+    switch (data.type) {
+      case shareDataType.input:
+        this.#ends.input(sound(decodeSlowInput(data.body)));
+        return share.bytes;
+      // who switches the picture off could work where no recording sees it
+      case shareDataType.suppressOutput:
+        return (data.body[0] ?? 0) === 0 ? undefined : share.bytes;
+      // of caches that were taken out of both sides' capabilities
+      case shareDataType.persistentKeys:
+      case shareDataType.cacheError:
+      case shareDataType.offscreenError:
+        return undefined;
+      default:
+        return share.bytes;
+    }
   }
 
   #ioFromTarget(message: Uint8Array, { data }: Data): void {
     const { io } = this.#numbers.client;
     if (!this.#licensed) {
-      const flags = (data[0] ?? 0) | ((data[1] ?? 0) << 8);
-      if ((flags & redirectionFlag) !== 0) throw new ProxyError('proxy.redirected');
-      if ((flags & licenseFlag) !== 0) {
-        if (lastLicense.has(data[4] ?? 0)) this.#licensed = true;
+      const license = licensing(data, 'server');
+      if (license !== undefined) {
+        this.#licensed = license === 'last';
         return this.#ends.toClient(sendDataIndication(io, data));
       }
+      if (isRedirection(data)) throw new ProxyError('proxy.redirected');
       // some servers leave licensing out
       this.#licensed = true;
     }
@@ -221,9 +240,19 @@ export class RdpRelay {
     if (data.type === shareDataType.saveSessionInfo) {
       this.#ends.pictures.withhold(data);
       this.#ends.loggedIn();
-      return undefined;
+      return shareData(data.shareId, data.type, plainNotification);
     }
+    if (data.compression === 0) this.#renumber(data);
     return this.#ends.pictures.share(share.bytes, data);
+  }
+
+  /** Numbers of users inside Synchronize and Control are those of the other side (§2.2.1.14, §2.2.1.16). */
+  #renumber({ type, body }: ShareData): void {
+    if (type !== shareDataType.synchronize && type !== shareDataType.control) return;
+    const { client, target } = this.#numbers;
+    if (((body[2] ?? 0) | ((body[3] ?? 0) << 8)) !== target.user) return;
+    body[2] = client.user & 0xff;
+    body[3] = client.user >>> 8;
   }
 
   #desktop(active: Active): void {

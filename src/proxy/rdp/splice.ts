@@ -69,27 +69,31 @@ export async function spliceRdp(
     over = true;
     ended.resolve(end);
   };
-  const flow = openFlow(client, target, [recorder, taps]);
-  const side = (from: RdpStream, take: (message: Uint8Array) => void) => {
-    const cut = openCutter((message) => {
-      if (over) return;
-      take(message);
-      if (relay.ending !== undefined) finish({ by: relay.ending, words: 'closed the connection' });
-    });
-    from.relay((chunk) => {
+  const lookers = [recorder, taps];
+  const side = (from: RdpStream, to: RdpStream, take: (message: Uint8Array) => void): void => {
+    const cutter = openCutter(
+      (message) => {
+        take(message);
+        if (relay.ending !== undefined) finish({ by: relay.ending, words: 'closed the connection' });
+      },
+      () => over || to.congested || lookers.some((one) => one.congested),
+    );
+    const work = (chunk: Uint8Array | undefined): void => {
       if (over) return;
       client.cork();
       target.cork();
       try {
-        cut(chunk);
-        flow.check();
+        if (cutter(chunk) && !over) from.pause();
+        else from.resume();
       } catch (error) {
         finish({ by: 'broken', words: wordsOf(error) });
       } finally {
         client.uncork();
         target.uncork();
       }
-    });
+    };
+    for (const one of [to, ...lookers]) one.onDrain(() => work(undefined));
+    from.relay(work);
   };
   const aborted = (): void => {
     // the session's signal fires for a client that left, too
@@ -100,18 +104,20 @@ export async function spliceRdp(
   if (signal.aborted) aborted();
   target.gone.addEventListener('abort', () => finish({ by: 'target', words: 'closed the connection' }));
   using _idle = watchIdleness(session, taps, place, (reason) => session.end(reason));
-  side(target, (message) => relay.fromTarget(message));
-  side(client, (message) => relay.fromClient(message));
+  side(target, client, (message) => relay.fromTarget(message));
+  side(client, target, (message) => relay.fromClient(message));
   // it may have left before anybody listened; what it said until then has been taken
   if (target.gone.aborted) finish({ by: 'target', words: 'closed the connection' });
 
   const end = await ended.promise;
+  // first whoever is there is told, then the audit trail: that may have to wait for a keeper
   relay.close();
-  await taps.settled();
   target.write(disconnectUltimatum());
   if (end.by === 'target' && relay.ending === undefined) client.write(disconnectUltimatum());
   if (end.by === 'signal' || end.by === 'broken')
     client.write(farewell(front.accepted.io, codeFor(end, signal), relay.licensed, relay.shareId));
+  await Promise.all([client.flushed(), target.flushed()]);
+  await taps.settled();
   return { ...end, bytesIn: client.bytesIn, bytesOut: client.bytesOut };
 }
 
@@ -129,42 +135,33 @@ function relayedChannels(front: RdpFront, back: RdpBack, session: Session): Rela
   return channels;
 }
 
-/** Cuts chunks into whole messages. What is left over waits for the next chunk. */
-function openCutter(take: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
-  let held: Uint8Array | undefined;
+/**
+ * Cuts chunks into whole messages and hands them on while there is room, message by message: a compressed one may become a
+ * thousand times as long. True if some have to wait; without a chunk it goes on with those.
+ */
+function openCutter(
+  take: (message: Uint8Array) => void,
+  full: () => boolean,
+): (chunk: Uint8Array | undefined) => boolean {
+  let held: Uint8Array = new Uint8Array(0);
   return (chunk) => {
-    const bytes = held === undefined ? chunk : Buffer.concat([held, chunk]);
+    if (chunk !== undefined) held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     let at = 0;
-    while (at < bytes.length) {
-      const frame = frameAt(bytes, at);
-      if (isViolation(frame)) throw new RdpError('rdp.protocol', frame.violation);
-      if (frame === undefined || at + frame.length > bytes.length) break;
-      take(bytes.subarray(at, at + frame.length));
-      at += frame.length;
+    try {
+      while (at < held.length) {
+        if (full()) return true;
+        const frame = frameAt(held, at);
+        if (isViolation(frame)) throw new RdpError('rdp.protocol', frame.violation);
+        if (frame === undefined || at + frame.length > held.length) return false;
+        const message = held.subarray(at, at + frame.length);
+        at += frame.length;
+        take(message);
+      }
+      return false;
+    } finally {
+      held = held.subarray(at);
     }
-    held = at === bytes.length ? undefined : bytes.subarray(at);
   };
-}
-
-/** Whatever takes what passes, and may have enough for now. */
-type Sink = Pick<Recorder, 'congested' | 'onDrain'>;
-
-/** Who may be read: the client while the target and all who look on have room, the target while the client and they have. */
-function openFlow(client: RdpStream, target: RdpStream, lookers: readonly Sink[]): { check(): void } {
-  const paused = { client: false, target: false };
-  const hold = (which: 'client' | 'target', stream: RdpStream, full: boolean): void => {
-    if (full === paused[which]) return;
-    paused[which] = full;
-    if (full) stream.pause();
-    else stream.resume();
-  };
-  const check = (): void => {
-    const full = lookers.some((one) => one.congested);
-    hold('client', client, target.congested || full);
-    hold('target', target, client.congested || full);
-  };
-  for (const one of [client, target, ...lookers]) one.onDrain(check);
-  return { check };
 }
 
 function watchIdleness(

@@ -197,7 +197,12 @@ function auditOf(channel: string, event: ChannelEvent): KeeperEvent | undefined 
       return { type: 'clipboard.files', direction: directionOf(event.way), names };
     }
     case 'clipboard.refused':
-      return { type: 'channel.refused', channel: 0, what: `clipboard ${event.way}: ${event.what}`, reason: event.why };
+      return {
+        type: 'channel.refused',
+        channel: 0,
+        what: `clipboard ${event.way}: ${event.what}`.slice(0, 1000),
+        reason: event.why.slice(0, 1000),
+      };
     case 'file.transferred':
       return {
         type: 'file.transferred',
@@ -222,7 +227,7 @@ function auditOf(channel: string, event: ChannelEvent): KeeperEvent | undefined 
       };
     case 'device.announced':
     case 'device.refused':
-      return { type: event.type, kind: event.kind, name: event.device };
+      return { type: event.type, kind: event.kind.slice(0, 1000), name: event.device.slice(0, 1000) };
     default:
       return undefined;
   }

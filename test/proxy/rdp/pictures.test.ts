@@ -92,6 +92,8 @@ test('drawing orders and surface commands end the session before the client sees
     'was not agreed on',
   );
   expect(() => pictures.fastPath(output(updateCode.orders, Uint8Array.of(2, 0, 9), 0))).toThrow('was not agreed on');
+  const slow = sent(shareDataType.update, Uint8Array.of(0, 0, 0, 0, 2, 0, 0, 0, 9), 0);
+  expect(() => pictures.share(slow.bytes, slow.data)).toThrow('was not agreed on');
   expect(shown).toEqual([]);
   const none = output(updateCode.orders, Uint8Array.of(0, 0), 0);
   expect(pictures.fastPath(none)).toBe(none);
@@ -100,8 +102,9 @@ test('drawing orders and surface commands end the session before the client sees
 test('a picture longer than one message passes opened in several', () => {
   const { pictures } = open();
   pictures.withhold(sent(shareDataType.saveSessionInfo, Uint8Array.of(1), compressed | large | flushed).data);
-  const body = new Uint8Array(9000).fill(0x41);
-  body.set([1, 0, 0, 0]);
+  // one rectangle of raw pixels
+  const body = new Uint8Array(22 + 2 * 90 * 50).fill(0x41);
+  body.set([1, 0, 1, 0, 0, 0, 0, 0, 89, 0, 49, 0, 90, 0, 50, 0, 16, 0, 0, 0, 9000 & 0xff, 9000 >>> 8]);
   const opened = pictures.fastPath(output(updateCode.bitmap, body, compressed | large));
   expect(openFastPath(openBulk()).read(opened)).toEqual([{ code: updateCode.bitmap, payload: body }]);
 });

@@ -12,6 +12,8 @@ import {
   sendDataRequest,
   shareData,
   shareDataType,
+  sound,
+  walkShare,
 } from '../../../src/protocol/rdp/rdp.ts';
 import { openPictures } from '../../../src/proxy/rdp/pictures.ts';
 import { RdpRelay } from '../../../src/proxy/rdp/relay.ts';
@@ -55,7 +57,7 @@ function open() {
   return { relay, toClient, toTarget, seen };
 }
 
-const license = (type: number): Uint8Array => Uint8Array.of(0x80, 0, 0, 0, type, 3, 16, 0, 7, 0, 0, 0, 2, 0, 0, 0);
+const license = (type: number): Uint8Array => Uint8Array.of(0x80, 0, 0, 0, type, 3, 12, 0, 7, 0, 0, 0, 2, 0, 0, 0);
 const bitmapSet = fromHex('1800010001000100000400030000000001000001000000') ?? new Uint8Array();
 const active = (kind: 'demand' | 'confirm') =>
   encodeActive({
@@ -141,11 +143,92 @@ test('what names the account, or holds a cookie that logs in, stays at the gate;
   ]);
   it.relay.fromTarget(sendDataIndication(io.target, both));
   it.relay.fromTarget(sendDataIndication(io.target, shareData(0x103ea, shareDataType.saveSessionInfo, secret)));
-  expect(it.toClient).toHaveLength(1);
   expect(hex(concat(it.toClient))).not.toContain(hex(secret));
-  const left = decodeShareData(dataOf(it.toClient[0]).data);
-  expect(isViolation(left) ? 0 : left.type).toBe(shareDataType.setErrorInfo);
+  const shares = it.toClient.flatMap((message) => sound(walkShare(dataOf(message).data)));
+  const passed = shares.map((share) => sound(decodeShareData(share.bytes)));
+  const { saveSessionInfo, setErrorInfo } = shareDataType;
+  expect(passed.map(({ type }) => type)).toEqual([saveSessionInfo, setErrorInfo, saveSessionInfo]);
+  // that somebody logged in, and not who
+  expect(passed[0]?.body[0]).toBe(2);
+  expect(passed[0]?.body.subarray(1).every((byte) => byte === 0)).toBe(true);
   expect(it.seen).toEqual(['logged in', 'logged in']);
+});
+
+test('bytes behind the data of a message end the session: some peers would read them', () => {
+  const hidden = shareData(
+    0x103ea,
+    shareDataType.input,
+    Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0x1f, 0, 0, 0),
+  );
+  const up = sendDataRequest(user.client, io.client, hidden);
+  up[13] = 0;
+  const down = sendDataIndication(io.target, shareData(0x103ea, shareDataType.saveSessionInfo, utf8('cookie')));
+  down[13] = 0;
+  const it = activated();
+  expect(() => it.relay.fromClient(up)).toThrow('behind the data');
+  expect(() => it.relay.fromTarget(down)).toThrow('behind the data');
+  expect([it.toClient, it.toTarget]).toEqual([[], []]);
+});
+
+test('before licensing is over only licensing passes, whole and alone', () => {
+  const it = open();
+  for (const bytes of [
+    active('confirm'),
+    Uint8Array.of(0x80, 0, 0, 0, 0x13, 3, 99, 0, 1),
+    Uint8Array.of(0xc0, 0, 0, 0, 0x13, 3, 8, 0, 1, 2, 3, 4),
+  ])
+    expect(() => it.relay.fromClient(sendDataRequest(user.client, io.client, bytes))).toThrow('before its end');
+  expect(it.toTarget).toEqual([]);
+});
+
+test('a target that leaves licensing out is filtered all the same, whatever the length of its first message', () => {
+  for (let name = 1; name < 200; name++) {
+    const it = open();
+    const demand = encodeActive({
+      kind: 'demand',
+      source: 1002,
+      shareId: 0x103ea,
+      originator: 0,
+      descriptor: new Uint8Array(name),
+      sessionId: 0,
+      capabilities: [
+        { type: 2, data: bitmapSet },
+        { type: 29, data: new Uint8Array(5) },
+      ],
+    });
+    it.relay.fromTarget(sendDataIndication(io.target, demand));
+    const read = decodeActive(dataOf(it.toClient[0]).data);
+    expect(isViolation(read) ? [] : read.capabilities.map(({ type }) => type)).toEqual([2]);
+  }
+});
+
+test('a client can neither switch the picture off nor speak of caches that it was not given', () => {
+  const it = activated();
+  const say = (type: number, body: Uint8Array) =>
+    it.relay.fromClient(sendDataRequest(user.client, io.client, shareData(0x103ea, type, body)));
+  say(shareDataType.suppressOutput, Uint8Array.of(0, 0, 0, 0));
+  say(shareDataType.persistentKeys, new Uint8Array(24));
+  expect(it.toTarget).toEqual([]);
+  say(shareDataType.suppressOutput, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 0xff, 3, 0xff, 2));
+  expect(it.toTarget).toHaveLength(1);
+});
+
+test('a desktop that the recording could not draw ends the session before the client hears of it', () => {
+  const it = open();
+  it.relay.fromTarget(sendDataIndication(io.target, license(0xff)));
+  const wide = bitmapSet.slice();
+  wide.set([0x00, 0x2d], 8);
+  const demand = encodeActive({
+    kind: 'demand',
+    source: 1002,
+    shareId: 1,
+    originator: 0,
+    descriptor: utf8('RDP\0'),
+    sessionId: 0,
+    capabilities: [{ type: 2, data: wide }],
+  });
+  expect(() => it.relay.fromTarget(sendDataIndication(io.target, demand))).toThrow('11520x768');
+  expect(it.toClient).toHaveLength(1);
 });
 
 test('a target that sends its clients elsewhere ends the session, before and after licensing', () => {

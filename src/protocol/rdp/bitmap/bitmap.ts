@@ -3,7 +3,8 @@
  * updates onto a screen (`openScreen`). Pure, so that a gate, a worker and a browser can use the same.
  */
 export { type Bulk, openBulk } from './bulk.ts';
-export { maxUpdateBytes } from './limits.ts';
+export { isDrawable, maxUpdateBytes } from './limits.ts';
+export { readRectangles } from './rectangles.ts';
 export { type Dirty, openScreen, type Screen } from './screen.ts';
 export { readSnapshot, writeSnapshot } from './snapshot.ts';
 export { type FastPath, openFastPath, slowPathUpdate, type Update, updateCode } from './update.ts';

@@ -3,6 +3,10 @@
 /** Pixels of a side of the desktop (MS-RDPBCGR §2.2.1.3.2: 8192), and of the whole. */
 export const maxSide = 8192;
 export const maxPixels: number = 7680 * 4320;
+/** Whether a desktop of this size can be drawn. */
+export function isDrawable(width: number, height: number): boolean {
+  return width > 0 && height > 0 && width <= maxSide && height <= maxSide && width * height <= maxPixels;
+}
 /** Pixels that one update may decode to, over all its rectangles: a run of 65,535 pixels takes three bytes. */
 export const maxUpdatePixels: number = 2 * maxPixels;
 /** Bytes of one update after decompression and reassembly. */

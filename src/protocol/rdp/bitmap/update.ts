@@ -113,6 +113,8 @@ export function slowPathUpdate(pduType2: number, body: Uint8Array): Update | Vio
     if (code > updateCode.synchronize) reader.fail('unknown type of an update');
     // its type is part of a fast-path bitmap or palette as well
     const plain = code === updateCode.bitmap || code === updateCode.palette;
+    // padding stands before the number of orders, which comes first on the fast path (MS-RDPEGDI §2.2.2.1)
+    if (code === updateCode.orders) reader.skip(2);
     return reader.violation === undefined
       ? { code, payload: plain ? body : reader.rest() }
       : { violation: reader.violation };

@@ -103,6 +103,8 @@ export function encodeActive(active: Active): Uint8Array {
 
 /** Capabilities of a server that no client is shown. */
 const hiddenFromClient: ReadonlySet<number> = new Set([
+  // caches are taken out of what the target hears, so a client must not speak of its own
+  capability.bitmapCacheHost,
   capability.nineGrid,
   capability.gdiPlus,
   capability.rail,
@@ -117,7 +119,12 @@ const hiddenFromClient: ReadonlySet<number> = new Set([
 export function filterDemand(active: Active): Active {
   const capabilities = active.capabilities
     .filter(({ type }) => !hiddenFromClient.has(type))
-    .map((set) => (set.type === capability.virtualChannel ? { type: set.type, data: blank(set.data, 4) } : set));
+    .map(({ type, data }): Capability => {
+      if (type === capability.virtualChannel) return { type, data: blank(data, 4) };
+      if (type === capability.order) return { type, data: withoutOrders(data) };
+      if (type === capability.input) return { type, data: withoutRelativeMouse(data) };
+      return { type, data };
+    });
   return { ...active, capabilities };
 }
 
@@ -154,6 +161,18 @@ function withoutOrders(data: Uint8Array): Uint8Array {
   };
   put(30, 0x000a);
   put(supported + 32 + 2, 0);
+  return out;
+}
+
+/** Input that no recording could place: relative movements, and time stamps of what was shown (§2.2.7.1.6). */
+function withoutRelativeMouse(data: Uint8Array): Uint8Array {
+  const out = data.slice();
+  const relative = 0x80;
+  const timestamps = 0x02;
+  if (out.length >= 2) {
+    out[0] = (out[0] ?? 0) & ~relative;
+    out[1] = (out[1] ?? 0) & ~timestamps;
+  }
   return out;
 }
 

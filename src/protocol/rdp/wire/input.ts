@@ -47,9 +47,6 @@ function fastPathEvent(reader: LittleReader): InputEvent {
       return { kind: 'synchronize', flags };
     case 4:
       return { kind: 'unicode', code: reader.u16(), down: (flags & 1) === 0 };
-    case 5:
-      reader.skip(6);
-      return { kind: 'other', type };
     case 6:
       reader.skip(4);
       return { kind: 'other', type };
@@ -58,6 +55,8 @@ function fastPathEvent(reader: LittleReader): InputEvent {
       return { kind: 'other', type };
   }
 }
+
+const relativeMouse = 0x8004;
 
 /** Decodes the body of share data of type `input`. */
 export function decodeSlowInput(body: Uint8Array): readonly InputEvent[] | Violation {
@@ -76,6 +75,7 @@ export function decodeSlowInput(body: Uint8Array): readonly InputEvent[] | Viola
     else if (type === 0x8001 || type === 0x8002)
       events.push({ kind: 'mouse', extended: type === 0x8002, flags, x: a, y: b });
     else if (type === 0) events.push({ kind: 'synchronize', flags: a });
+    else if (type === relativeMouse) reader.fail('relative movements of the mouse, which nobody offered');
     else events.push({ kind: 'other', type });
   }
   return reader.violation === undefined ? events : { violation: reader.violation };

@@ -67,12 +67,15 @@ function decodeChoice(choice: number, reader: LittleReader): McsPdu | Violation 
       const first = reader.u8();
       const length = first < 0x80 ? first : ((first & 0x7f) << 8) | reader.u8();
       const at = reader.offset;
+      const data = reader.raw(length);
+      // what stands behind the data would pass unread, and some peers read it
+      if (reader.remaining > 0) reader.fail(`${reader.remaining} bytes behind the data`);
       return {
         kind: 'data',
         from: choice >>> 2 === 25 ? 'client' : 'server',
         user,
         channel,
-        data: reader.raw(length),
+        data,
         at,
       };
     }

@@ -54,6 +54,8 @@ export interface CoreEdit {
   readonly depth: number;
   readonly width: number;
   readonly height: number;
+  /** Whether the client's monitors are passed on; not if its desktop was made smaller. */
+  readonly monitors: boolean;
 }
 
 /** The core block for a target: as the client's, in the gate's depth, and without what the gate does not understand. */
@@ -128,8 +130,8 @@ export function targetBlocks(
     // under TLS there is no encryption of RDP's own
     else if (type === block.csSecurity) out.push({ type, data: new Uint8Array(8) });
     // session of a console, redirection: never on somebody's behalf
-    else if (type === block.csCluster) out.push({ type, data: new LittleWriter(8).u32(0x0d).u32(0).finish() });
-    else if (type === block.csMonitor || type === block.csMonitorEx) out.push({ type, data });
+    else if (type === block.csCluster) out.push({ type, data: new LittleWriter(8).u32(0x0c).u32(0).finish() });
+    else if (edit.monitors && (type === block.csMonitor || type === block.csMonitorEx)) out.push({ type, data });
   }
   out.push({ type: block.csNet, data: encodeClientNet(channels) });
   return out;

@@ -23,6 +23,9 @@ export const shareDataType = {
   saveSessionInfo: 0x26,
   fontList: 0x27,
   fontMap: 0x28,
+  persistentKeys: 0x2b,
+  cacheError: 0x2c,
+  offscreenError: 0x2e,
   setErrorInfo: 0x2f,
   autoReconnectStatus: 0x32,
 } as const;

@@ -136,7 +136,7 @@ describe('settings', () => {
   });
 
   test('a target is asked without the graphics pipeline, heartbeat, autodetection and skipped joins, and told what it chose', () => {
-    const edited = editClientCore(core, { selected: 2, depth: 24, width: 800, height: 600 });
+    const edited = editClientCore(core, { selected: 2, depth: 24, width: 800, height: 600, monitors: true });
     const reader = new LittleReader(edited, 4);
     expect([reader.u16(), reader.u16()]).toEqual([800, 600]);
     expect(new LittleReader(edited, 136).u16()).toBe(24);
@@ -147,7 +147,7 @@ describe('settings', () => {
 
   test('a core block that ends early keeps its length', () => {
     const short = core.subarray(0, 132);
-    expect(editClientCore(short, { selected: 2, depth: 24, width: 800, height: 600 }).length).toBe(132);
+    expect(editClientCore(short, { selected: 2, depth: 24, width: 800, height: 600, monitors: true }).length).toBe(132);
   });
 
   test('channels keep their names and lose the options that ask for compression', () => {
@@ -163,12 +163,12 @@ describe('settings', () => {
       { type: block.csMessageChannel, data: bytes('00000000') },
       { type: block.csMultitransport, data: bytes('ff000000') },
     ];
-    const edit = { selected: 1, depth: 24, width: 1024, height: 768 };
+    const edit = { selected: 1, depth: 24, width: 1024, height: 768, monitors: true };
     const sent = encodeConnectInitial(targetBlocks(client, edit, [{ name: 'rdpsnd', options: 0 }]));
     expect(sent[2]).toBe(sent.length >>> 8);
     const read = good(decodeConnectInitial(sent));
     expect(read.map(({ type }) => type)).toEqual([block.csCore, block.csCluster, block.csNet]);
-    expect(hex(read[1]?.data ?? new Uint8Array())).toBe('0d00000000000000');
+    expect(hex(read[1]?.data ?? new Uint8Array())).toBe('0c00000000000000');
   });
 
   test('the answer echoes the request and numbers channels; an odd count is padded', () => {
