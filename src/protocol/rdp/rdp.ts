@@ -2,6 +2,7 @@
 export { type Accepted, acceptClient, type Judge, sound, type StaticChannel } from './acceptor.ts';
 export { type Joined, joinTarget, type Reached, reachTarget, sendClientInfo } from './connector.ts';
 export { RdpError } from './errors.ts';
+export { noticePicture } from './notice/picture.ts';
 export { noticeShareId, showNotice } from './notice/show.ts';
 export { RdpStream } from './stream.ts';
 export {

@@ -104,7 +104,7 @@ export async function answerRdp(
       place.log.debug({ peer: peer.address, words }, 'a client is turned away');
       if (front.spliced || front.gone.aborted) return;
       if (why === 'ended') stream.write(farewell(accepted.io, errorInfo.disconnectedByAdministrator, false));
-      else await explain(stream, accepted, [words], codeOf[why], signal);
+      else await explain(stream, accepted, [`Sallyport: ${words}.`], codeOf[why], signal);
     },
     [Symbol.asyncDispose]: async () => await stream[Symbol.asyncDispose](),
   };

@@ -6,7 +6,7 @@ import { LittleWriter } from '../../wire/little-writer.ts';
 import { letterHeight, letterRow, letterWidth } from './font.ts';
 
 const white = 0xffff;
-const blue = 0x1128;
+const blue = 0x1089;
 const margin = 2 * letterWidth;
 const lineHeight = letterHeight + 4;
 const mostColumns = 76;
