@@ -11,7 +11,7 @@ import { concat } from '../../../src/base/bytes.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { fileTime, ntHash, ntlmVerdict, openAcceptor, tsRequestLength } from '../../../src/protocol/ntlm/ntlm.ts';
 import { encodeTsRequest } from '../../../src/protocol/ntlm/wire/ts-request.ts';
-import { testCertificate } from '../../protocol/ntlm/certificate.ts';
+import { type TestCertificate, testCertificate } from '../../protocol/ntlm/certificate.ts';
 import { connectionConfirm, readTpkt, serveTls } from './tpkt.ts';
 
 /** What it does when the proof of a password comes. */
@@ -56,9 +56,11 @@ export interface NlaTarget extends AsyncDisposable {
 
 const locked = 0xc0000234;
 
-/** Starts one on 127.0.0.1, with the account `user`. */
-export async function startNlaTarget(user: string): Promise<NlaTarget> {
-  const certificate = testCertificate('nla target');
+/** Starts one on 127.0.0.1, with the account `user`, and a certificate that nobody has signed unless one is given. */
+export async function startNlaTarget(
+  user: string,
+  certificate: Omit<TestCertificate, 'publicKey'> = testCertificate('nla target'),
+): Promise<NlaTarget> {
   const secureContext = createSecureContext({ cert: certificate.cert, key: certificate.key, minVersion: 'TLSv1.2' });
   const visits: { inside: Buffer; messages: number; delegated: string | undefined; over: boolean }[] = [];
   const sockets = new Set<Socket>();

@@ -1,6 +1,11 @@
 /** The connector rdp-nla at servers that say what became of a login, and at those that do not: only a proof is a yes. */
-import { createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/base/secret.ts';
 import type { Place, VerifyAnswer } from '../../../src/rotation/connectors/connector.ts';
@@ -153,6 +158,29 @@ describe('a server whose certificate', () => {
     const tls = { kind: 'verify', ca: target.certificate } as const;
     expect(await unheard({ hostKeys: [], tls })).toMatchObject({ answer: 'unknown', class: 'certificate' });
   });
+});
+
+test('a server that the authority of its service vouches for needs no pin, and one of another name does', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'rdp-nla-'));
+  const issue = (name: string, more: readonly string[]): void => {
+    const words = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    const files = ['-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.pem`];
+    execFileSync('openssl', [...words, ...files, ...more], { cwd: folder.path, stdio: 'pipe' });
+  };
+  issue('authority', []);
+  const names = 'subjectAltName=IP:127.0.0.1';
+  const leaf = ['-addext', names, '-addext', 'basicConstraints=critical,CA:FALSE'];
+  issue('target', ['-CA', 'authority.pem', '-CAkey', 'authority.key', ...leaf]);
+  const read = (file: string): Promise<string> => readFile(join(folder.path, file), 'utf8');
+  const [ca, cert, key] = await Promise.all([read('authority.pem'), read('target.pem'), read('target.key')]);
+  const der = new Uint8Array(new X509Certificate(cert).raw);
+  await using vouched = await startNlaTarget('svc', { cert, key, der });
+  vouched.password = right;
+  const { address, port } = vouched;
+  const at = { address, port, hostKeys: [] };
+  expect(await tried(right, { ...at, tls: { kind: 'verify', ca } })).toMatchObject({ answer: 'accepted' });
+  const other = { kind: 'verify', ca, serverName: 'other.example' } as const;
+  expect(await tried(right, { ...at, tls: other })).toMatchObject({ answer: 'unknown', class: 'certificate' });
 });
 
 describe('several values', () => {
