@@ -4,6 +4,7 @@
  */
 export {
   certificateType,
+  isVouchedFor,
   meetCertificate,
   parseCertificatePin,
   presentedCertificate,

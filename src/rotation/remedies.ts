@@ -11,7 +11,7 @@ const remedies: Readonly<Record<AnswerClass, string>> = {
   'host-key':
     'the target shows another host key than the trusted one: compare the fingerprint on its console, then trust it',
   certificate:
-    'the certificate of the target is not trusted: put the certificate of its authority into `tls` of the service, or correct `serverName`',
+    'the certificate of the target is not trusted: put the certificate of its authority into `tls` of the service, or correct `serverName`; of rdp, compare and trust it with `sallyport target trust`',
   authentication:
     'the target refuses a login that should work: check whether the credential was changed outside, expired or is locked',
   permission: 'give the administrator account the rights that docs/rotation.md lists for the connector',
@@ -22,7 +22,8 @@ const remedies: Readonly<Record<AnswerClass, string>> = {
   budget:
     'wait until refused logins no longer count on the target, or name the right value with `sallyport account set`',
   locked: 'unlock the account on the target, or wait until its lock-out is over',
-  expired: 'the value is right but has expired on the target: rotate the account by an administrator account',
+  expired:
+    'the password has expired on the target: rotate the account by an administrator account, or give it a new one there',
   missing: 'the account does not exist on the target: create it, or correct the name of the account',
   cut: 'the connection ended in the middle: look at the network, then verify the account',
   timeout: 'the target did not finish in time: look at its load and at what PAM does there, then verify the account',

@@ -73,3 +73,18 @@ test('an account that changes itself is refused like at any login, and that coun
   await room.rotation.rotate(account.id, 'on-demand', operator, never);
   expect(await refusals(room)).toBe(1);
 });
+
+test('a target that hangs up on an entered value has said no answer, and it counts as a refused login all the same', async () => {
+  const words = 'it hung up';
+  await using room = await rotationRoom({
+    run: async () => ({ outcome: 'unknown', class: 'authentication', words, counts: true }),
+    timing,
+  });
+  await room.target(nowhere);
+  const account = await room.account({ name: 'app@box', kind: 'password', connector: 'linux-chpasswd' });
+  using secret = Secret.fromText('guessed');
+  const credential = { kind: 'password', secret } as const;
+  const answer = await room.rotation.recordKnown(account.id, credential, { unverified: false }, operator, never);
+  expect(answer).toMatchObject({ code: 'rotation.credential-unchecked', reason: expect.stringContaining(words) });
+  expect(await refusals(room)).toBe(1);
+});

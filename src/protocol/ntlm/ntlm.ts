@@ -7,7 +7,7 @@ export {
   type Judge,
   openAcceptor,
 } from './acceptor.ts';
-export { NtlmError, type NtlmErrorCode } from './errors.ts';
+export { NtlmError, type NtlmErrorCode, ntlmErrors } from './errors.ts';
 export { type Initiator, type InitiatorOptions, type InitiatorStep, openInitiator } from './initiator.ts';
 export { ntHash, requireHashes } from './keys.ts';
 export { type NtlmClaim, ntlmVerdict } from './verdict.ts';

@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { isRefusal, type Refusal } from '../../base/errors.ts';
+import { isRefusal, type Refusal, refuse } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { Keeper } from '../../link/link.ts';
-import { fileTime, openAcceptor, openInitiator } from '../../protocol/ntlm/ntlm.ts';
-import type { RdpStream } from '../../protocol/rdp/rdp.ts';
+import { fileTime, ntlmErrors, openAcceptor, openInitiator } from '../../protocol/ntlm/ntlm.ts';
+import { RdpError, type RdpStream } from '../../protocol/rdp/rdp.ts';
 import { ProxyError } from '../errors.ts';
 import type { Peer } from '../place.ts';
 import { beginLogin, type Login } from './login.ts';
@@ -73,7 +73,10 @@ export interface TargetLogin {
   readonly certificate: Uint8Array | undefined;
 }
 
-/** Runs CredSSP as the client. A refusal means that the target said no. */
+/**
+ * Runs CredSSP as the client. A refusal means that the target said no: by a status, or, as some servers do, by hanging up on
+ * the proof.
+ */
 export async function logInByCredSsp(
   stream: RdpStream,
   { account, domain, password, host, certificate }: TargetLogin,
@@ -89,10 +92,17 @@ export async function logInByCredSsp(
     chance: (count) => new Uint8Array(randomBytes(count)),
   });
   stream.write(initiator.first);
-  for (;;) {
-    const { send, done, refused } = initiator.step(await stream.der(signal));
-    if (refused !== undefined) return refused;
+  for (let answered = false; ; answered = true) {
+    const message = await stream.der(signal).catch((error: unknown) => {
+      if (answered && error instanceof RdpError && error.code === 'rdp.closed') return undefined;
+      throw error;
+    });
+    if (message === undefined) return refuse('proxy.credential-rejected', hungUp);
+    const { send, done, refused } = initiator.step(message);
+    if (refused !== undefined) return refuse(refused.code, `${ntlmErrors[refused.code].meaning}: ${refused.reason}`);
     stream.write(send);
     if (done) return undefined;
   }
 }
+
+const hungUp = 'the target hung up: probably it does not take the stored password';

@@ -45,10 +45,12 @@ export async function verifyValue(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<VerifyAnswer> {
+  const task = taskOf(context, subject);
+  if (task === undefined) return unreached;
   using opened = new DisposableStack();
   const login = await loginOf(context, subject.account, credential, actor, signal, opened);
   if (login === undefined) return cannot;
-  const job = { connector: subject.verifier.name, operation: 'verify', task: taskOf(context, subject), login } as const;
+  const job = { connector: subject.verifier.name, operation: 'verify', task, login } as const;
   return verificationOf(await ask(context, job, signal));
 }
 
@@ -76,6 +78,8 @@ export async function verifyCandidates(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<readonly VerifyAnswer[]> {
+  const task = taskOf(context, subject);
+  if (task === undefined) return sigkeys.map(() => unreached);
   using opened = new DisposableStack();
   const candidates: LoginCredential[] = [];
   const asked = new Map<Sigkey, number>();
@@ -98,7 +102,7 @@ export async function verifyCandidates(
     {
       connector: subject.verifier.name,
       operation: 'adminverify',
-      task: { ...taskOf(context, subject), ...(via === undefined ? {} : { via }) },
+      task: { ...task, ...(via === undefined ? {} : { via }) },
       ...(admin === undefined ? {} : { admin }),
       candidates,
       budget,
@@ -151,13 +155,15 @@ export async function perform(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<ChangeAnswer> {
+  const task = taskOf(context, subject);
+  if (task === undefined) return { ...unreached, said: 'unsent' };
   using opened = new DisposableStack();
   const login = await storedLogin(context, hands, actor, signal, opened);
   if (login === undefined) return { ...cannot, said: 'unsent' };
   const mode = hands.account.id === subject.account.id ? 'self' : 'admin';
   const { targetSeconds } = context.timing;
   const lifts = step.operation === 'precheck' && step.lifts === true ? { lifts: true } : {};
-  const work: Work = { ...taskOf(context, subject), by: { mode, login }, tag, targetSeconds, ...lifts };
+  const work: Work = { ...task, by: { mode, login }, tag, targetSeconds, ...lifts };
   return changeOf(await ask(context, { connector: connector.name, ...step, work }, signal));
 }
 
@@ -175,7 +181,15 @@ const cannot: VerifyAnswer = {
   words: 'this kind of credential cannot log in there',
 };
 
-function taskOf({ plugins }: Context, { account, place, settings }: Subject): Task {
+const unreached: VerifyAnswer = {
+  answer: 'unknown',
+  class: 'unreachable',
+  words: 'the target is disabled, or has no service by which the account could be asked about',
+};
+
+/** Undefined where nobody can be asked. */
+function taskOf({ plugins }: Context, { account, place, settings }: Subject): Task | undefined {
+  if (place === undefined) return undefined;
   return { place, account: account.name, settings, ...(plugins === undefined ? {} : { plugins }) };
 }
 
@@ -234,7 +248,8 @@ function changeOf({ outcome, class: kind, words }: Answer): ChangeAnswer {
   return { said: known.includes(outcome) ? (outcome as Said) : 'uncertain', class: kind, words };
 }
 
-function verificationOf({ outcome, class: kind, words }: Answer): VerifyAnswer {
+function verificationOf({ outcome, class: kind, words, counts }: Answer): VerifyAnswer {
   const known: readonly string[] = ['accepted', 'rejected', 'unknown'] satisfies readonly Verification[];
-  return { answer: known.includes(outcome) ? (outcome as Verification) : 'unknown', class: kind, words };
+  const answer = known.includes(outcome) ? (outcome as Verification) : 'unknown';
+  return { answer, class: kind, words, ...(counts === true ? { counts } : {}) };
 }

@@ -19,7 +19,7 @@ import { RotationError } from '../errors.ts';
 import { type Lease, stillLeased, takeLease } from '../ledger/lease.ts';
 import { addOutcome, addRandomization, addResolution, foldOf } from '../ledger/ledger.ts';
 import { clearToDraw, untilLanded } from './landing.ts';
-import { recordedWithLogin, writeRefusals } from './logins.ts';
+import { counts, recordedWithLogin, writeRefusals } from './logins.ts';
 import { noteAttempt } from './outcome.ts';
 import { decideRoot } from '../plan/resolve.ts';
 import { commit } from '../points.ts';
@@ -39,7 +39,8 @@ export async function recordKnown(
   signal: AbortSignal,
 ): Promise<RotationResult | RotationRefusal> {
   const started = context.clock.now();
-  const subject = await subjectOf(context.db, id);
+  // Where nobody is to be asked, it does not matter whether anybody could be.
+  const subject = await subjectOf(context.db, id, how.unverified ? 'if it can be' : 'must be');
   if (isRefusal(subject)) return subject;
   if (credential.kind !== subject.account.kind) return turnDown('rotation.credential-kind', subject.account.label);
   const { holder, clock, timing } = context;
@@ -64,12 +65,13 @@ export async function recordKnown(
 async function noteRefused(
   context: Context,
   subject: Subject,
-  { answer, class: kind, words }: VerifyAnswer,
+  asked: VerifyAnswer,
   by: { readonly actor: Actor; readonly started: number },
 ): Promise<void> {
+  const { answer, class: kind, words } = asked;
   const account = subject.account.id;
   await commit(context, 'attempt', async (tx) => {
-    if (answer === 'rejected') await writeRefusals(context, subject, 1, tx);
+    if (counts(asked)) await writeRefusals(context, subject, 1, tx);
     const about = { account, target: subject.account.target.id };
     const details = { reason: `an entered value was not taken: ${answer}, ${kind}` };
     await record(tx, by.actor, { type: 'rotation.skipped', about, details });

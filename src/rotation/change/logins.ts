@@ -43,7 +43,7 @@ export async function tryLogin(
   const first = await verifyStored(context, subject, sigkey, actor, signal);
   const again = first.answer === 'unknown' && first.class === 'cut';
   const answer = again ? await verifyStored(context, subject, sigkey, actor, signal) : first;
-  if (answer.answer === 'rejected') await noteRefusals(context, subject, 1);
+  if (counts(answer)) await noteRefusals(context, subject, 1);
   if (answer.answer === 'accepted' || subject.verifier.refusalsMislead !== true || overseerOf(subject) === undefined)
     return answer;
   const [stored] = await tryCandidates(context, subject, [sigkey], actor, signal);
@@ -87,7 +87,7 @@ async function trySome(
   // Where nobody may look and no login is left, opening them would be in vain.
   if (left === 0 && countsRefusals(subject) && overseerOf(subject) === undefined) return sigkeys.map(() => spent);
   const answers = await verifyCandidates(context, subject, sigkeys, left, actor, signal);
-  const refused = answers.filter(({ answer, how }) => answer === 'rejected' && how !== 'stored').length;
+  const refused = answers.filter(counts).length;
   if (refused > 0) await noteRefusals(context, subject, refused);
   return answers;
 }
@@ -113,6 +113,11 @@ async function budgetLeft({ db, clock }: Context, { account, loginBudget }: Subj
     .where('at', '>', new Date(since))
     .executeTakeFirstOrThrow();
   return loginBudget - Number(count);
+}
+
+/** Whether the target holds this answer against its lock-out, for all that is known. */
+export function counts(answer: VerifyAnswer): boolean {
+  return (answer.answer === 'rejected' && answer.how !== 'stored') || answer.counts === true;
 }
 
 async function noteRefusals(context: Context, subject: Subject, count: number): Promise<void> {

@@ -14,7 +14,8 @@ import { type RotationRefusal, turnDown } from '../refusal.ts';
 export interface Subject {
   readonly account: Account;
   readonly policy: Policy;
-  readonly place: Place;
+  /** Undefined where the target cannot be reached as declared, and `subjectOf` was told that it need not be. */
+  readonly place: Place | undefined;
   /** The connector's own settings of the account; what every account may say is taken out. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Undefined when nobody changes this account by machine; it can be verified all the same. */
@@ -35,13 +36,19 @@ export function tagOf(sigkey: Sigkey): string {
   return `rot-${sigkey}`;
 }
 
-/** Reads the subject. Refused when the account is gone or its target cannot be reached as declared. */
-export async function subjectOf(db: Db, id: AccountId): Promise<Subject | RotationRefusal> {
+/**
+ * Reads the subject. Refused when the account is gone; and when its target is disabled or cannot be reached as declared,
+ * unless the caller can do without (`if it can be`): then nobody is asked anything.
+ */
+export async function subjectOf(
+  db: Db,
+  id: AccountId,
+  reached: 'must be' | 'if it can be' = 'must be',
+): Promise<Subject | RotationRefusal> {
   const account = await accountById(db, id);
   if (account === undefined) return turnDown('rotation.account-unknown', `account ${id}`);
   const target = await targetById(db, account.target.id);
-  if (target === undefined || target.disabled)
-    return turnDown('rotation.target-incomplete', `${account.target.name} is disabled or gone`);
+  if (target === undefined) return turnDown('rotation.target-incomplete', `${account.target.name} is gone`);
   const policy = await policyById(db, account.policyId);
   if (policy === undefined) return turnDown('rotation.settings-invalid', `${account.label}: its policy is gone`);
 
@@ -56,7 +63,7 @@ export async function subjectOf(db: Db, id: AccountId): Promise<Subject | Rotati
   const verifier = reaching ?? usual;
   const protocols = reaching?.protocols ?? possible.flatMap((one) => one.protocols);
   const place = await placeOf(db, target, [...new Set(protocols)], named);
-  if (typeof place === 'string') return turnDown('rotation.target-incomplete', place);
+  if (typeof place === 'string' && reached === 'must be') return turnDown('rotation.target-incomplete', place);
   const fault = connector && faultOf(connector, account, settings);
   if (fault !== undefined) return turnDown('rotation.settings-invalid', `${account.label}: ${fault}`);
 
@@ -75,7 +82,7 @@ export async function subjectOf(db: Db, id: AccountId): Promise<Subject | Rotati
   return {
     account,
     policy,
-    place,
+    place: typeof place === 'string' ? undefined : place,
     settings,
     connector,
     verifier,
@@ -100,6 +107,7 @@ async function placeOf(
   protocols: readonly Protocol[],
   name: string | undefined,
 ): Promise<Place | string> {
+  if (target.disabled) return `${target.name} is disabled`;
   const service = serviceOf(target, protocols, name);
   if (service === undefined)
     return `${target.name} has no ${inWords(protocols)} service${name === undefined ? '' : ` named ${name}`}`;
@@ -138,6 +146,8 @@ function faultOf(
   settings: Readonly<Record<string, unknown>>,
 ): string | undefined {
   if (connector.kind !== account.kind) return `${connector.name} changes no credentials of kind ${account.kind}`;
+  if (connector.capabilities.modes.length === 0)
+    return `${connector.name} changes nothing: let the account name no connector, and its values are tried by it all the same`;
   const mode = account.adminAccountId === null ? 'self' : 'admin';
   if (!connector.capabilities.modes.includes(mode)) return `${connector.name} cannot change an account by mode ${mode}`;
   if (account.viaAccountId !== null && !connector.capabilities.via)

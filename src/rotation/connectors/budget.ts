@@ -28,7 +28,10 @@ export async function tryWithin(
     const answer = await login(candidate);
     answers.push(answer);
     if (answer.answer === 'rejected') left--;
-    if (answer.answer === 'unknown') silent = answer;
+    if (answer.answer !== 'unknown') continue;
+    // What was said of one login is counted once.
+    const { counts: _, ...rest } = answer;
+    silent = rest;
   }
   return answers;
 }

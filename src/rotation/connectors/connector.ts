@@ -50,6 +50,8 @@ export interface VerifyAnswer {
   readonly words: string;
   /** `stored`: compared with what the target keeps, so that nothing was counted there. A login unless told. */
   readonly how?: 'login' | 'stored';
+  /** Of `unknown`: the target may well have refused it without saying so, and it is held against its lock-out. */
+  readonly counts?: true;
 }
 
 /** How somebody logs in to the target. Of a key only signatures leave the engine. */
@@ -123,7 +125,7 @@ export interface Work extends Task {
 
 /** What a connector can do and what it promises; shown by `sallyport connectors`. */
 export interface Capabilities {
-  /** Who can perform changes. */
+  /** Who can perform changes; nobody where a connector only verifies, and then `precheck` and `change` send nothing. */
   readonly modes: readonly ('self' | 'admin')[];
   /** An administrator may log in through another account (`Login.via`). */
   readonly via: boolean;
@@ -139,8 +141,11 @@ export interface Capabilities {
    * only when `fence` says so.
    */
   readonly saves?: true;
-  /** `verifier`: only a hash of the new value leaves us. `value`: the value does, inside the protected connection. */
-  readonly sends: 'verifier' | 'value';
+  /**
+   * `verifier`: only a hash of the new value leaves us. `value`: the value does, inside the protected connection. `nothing`:
+   * there are no new values.
+   */
+  readonly sends: 'verifier' | 'value' | 'nothing';
 }
 
 export interface Connector {

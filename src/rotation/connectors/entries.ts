@@ -17,5 +17,6 @@ export const entries: ReadonlyMap<string, Load> = new Map<string, Load>([
   ['ad', async () => (await import('./ad.ts')).ad],
   ['ldap', async () => (await import('./ldap.ts')).ldap],
   ['ios', async () => (await import('./ios.ts')).ios],
+  ['rdp-nla', async () => (await import('./rdp-nla.ts')).rdpNla],
   ['script', async () => (await import('./script.ts')).script],
 ]);

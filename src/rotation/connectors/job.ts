@@ -36,6 +36,8 @@ export interface Answer {
   readonly outcome: Said | Verification | 'crashed' | 'late';
   readonly class: AnswerClass;
   readonly words: string;
+  /** See `VerifyAnswer`. */
+  readonly counts?: true;
   /** Of `adminverify`: one for each candidate. */
   readonly each?: readonly VerifyAnswer[];
 }

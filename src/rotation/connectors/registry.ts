@@ -17,7 +17,7 @@ export function connectorNamed(name: string): Connector | undefined {
 }
 
 /** Those whose login proves a value without a setting of the account; the first that fits is taken. */
-const verifiers = ['linux-chpasswd', 'ssh-key', 'postgres', 'mysql', 'ldap', 'ad', 'ios'];
+const verifiers = ['linux-chpasswd', 'ssh-key', 'postgres', 'mysql', 'ldap', 'ad', 'ios', 'rdp-nla'];
 
 /** Who fits first on such a target. */
 const likelier: Partial<Readonly<Record<Platform, readonly string[]>>> = {

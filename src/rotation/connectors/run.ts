@@ -178,8 +178,9 @@ async function listenTo({ child, messages }: Worker, packed: Packed, signal: Abo
     begun = true;
     if (message.type === 'begun') continue;
     if (message.type === 'answer') {
-      const { outcome, class: kind, words, each } = message;
-      return { begun, answer: { outcome, class: kind, words, ...(each === undefined ? {} : { each }) } };
+      const { outcome, class: kind, words, counts, each } = message;
+      const more = { ...(counts === true ? { counts } : {}), ...(each === undefined ? {} : { each }) };
+      return { begun, answer: { outcome, class: kind, words, ...more } };
     }
     const entry = packed.signers[message.signer];
     const data = new Uint8Array(Buffer.from(message.data, 'base64'));

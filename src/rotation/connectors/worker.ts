@@ -82,8 +82,8 @@ function changed({ said, ...rest }: ChangeAnswer): Answer {
   return { outcome: said, ...rest };
 }
 
-function verified({ answer, class: kind, words }: VerifyAnswer): Answer {
-  return { outcome: answer, class: kind, words };
+function verified({ answer, class: kind, words, counts }: VerifyAnswer): Answer {
+  return { outcome: answer, class: kind, words, ...(counts === true ? { counts } : {}) };
 }
 
 /** Connectors answer; what they throw nobody foresaw, so nobody knows what the target did. */
