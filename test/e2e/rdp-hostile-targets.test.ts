@@ -70,7 +70,7 @@ describe.runIf(fullMachines)('a target without manners', { timeout: 60_000 }, ()
     const told = clients.flatMap(({ errors }) => errors);
     // Before the splice the gate says why; afterwards the client is told by the end itself.
     expect(told).toEqual(Array.from({ length: told.length }, () => 7));
-    expect(told.length).toBeGreaterThanOrEqual(stages.indexOf('informed'));
+    expect(told.length).toBeGreaterThanOrEqual(stages.indexOf('joined'));
     expect(await ends(from, stages.length)).toHaveLength(stages.length);
   });
 
