@@ -64,7 +64,6 @@ describe.runIf(fullMachines)('a desktop', { timeout: 60_000 }, () => {
     expect(sent - stalled.pictures).toBeLessThan(32 * mega);
     expect(later - reading).toBeLessThan(32 * mega);
     expect(later - held).toBeLessThan(8 * mega);
-    const waiting = sent - stalled.pictures;
     stalled.resume();
     await stalled.shown(stalled.pictures + 16 * mega);
   });

@@ -61,9 +61,9 @@ describe.runIf(fullMachines)('a target without manners', { timeout: 60_000 }, ()
     const from = await street.house.mark();
     const leave =
       (stage: Stage): Script =>
-      async ({ reach, socket }) => {
-        await reach(stage);
-        socket.destroy();
+      async (visit) => {
+        await visit.reach(stage);
+        visit.socket.destroy();
       };
     const clients = await all(stages.map(leave));
     for (const client of clients) clean(client);

@@ -154,7 +154,7 @@ test('messages out of order, of the other side or too many end the handshake', a
     ['data that is no Client Info', lost(...head, sendDataRequest(1012, 1003, new Uint8Array(40))), 'rdp.protocol'],
     ['a client that leaves politely', lost(...head, disconnectUltimatum()), 'rdp.closed'],
     ['no TLS offered', lost(encodeConnectionRequest(security.rdp)), 'rdp.negotiation'],
-    ['joins before they are asked for, from a server', join(concat([...goodServer.slice(1)])), 'rdp.protocol'],
+    ['joins before they are asked for, from a server', join(concat(goodServer.slice(1))), 'rdp.protocol'],
     [
       'a server that answers a join with a request',
       join(concat([...goodServer.slice(0, 2), joinChannel(1012, 1003)])),
