@@ -248,7 +248,8 @@ export const settings: readonly Block[] = [
 /** Of its Client Info what is not a login. */
 export const machine = {
   codePage: 0x409,
-  flags: infoFlag.mouse | infoFlag.unicode | infoFlag.logonNotify,
+  // xrdp takes nobody without the four of them
+  flags: infoFlag.mouse | infoFlag.disableCtrlAltDel | infoFlag.unicode | infoFlag.maximizeShell,
   domain: '',
   user: '',
   password: new Uint8Array(),

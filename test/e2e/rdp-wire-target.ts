@@ -116,7 +116,12 @@ export async function startWireTarget(address = '127.0.0.1'): Promise<WireTarget
       },
     },
     {
-      script: { get: () => target.script, set: (script: Script) => void (target.script = script) },
+      script: {
+        get: () => target.script,
+        set: (script: Script) => {
+          target.script = script;
+        },
+      },
       visits: { get: () => visits },
     },
   );

@@ -73,12 +73,10 @@ export async function vaultContents(data: string, rootKeyPath: string): Promise<
     canaries.push(canary(`key of recording ${id}`, copy(key.reveal())));
     const path = join(data, 'recordings', file);
     const pieces: Uint8Array[] = [];
-    for await (const { detail } of readRecording(path, key, signal))
-      pieces.push(
-        'bytes' in detail && detail.bytes instanceof Uint8Array
-          ? copy(detail.bytes)
-          : Buffer.from(JSON.stringify(detail)),
-      );
+    for await (const { detail } of readRecording(path, key, signal)) {
+      const raw = 'bytes' in detail ? detail.bytes : 'payload' in detail ? detail.payload : undefined;
+      pieces.push(raw instanceof Uint8Array ? copy(raw) : Buffer.from(JSON.stringify(detail)));
+    }
     recordings.set(path, Buffer.concat(pieces));
   }
   return { canaries, recordings };
