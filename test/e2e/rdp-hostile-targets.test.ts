@@ -111,8 +111,11 @@ describe.runIf(fullMachines)('a target without manners', { timeout: 60_000 }, ()
     const before = other.pictures;
     street.target.script = quiet;
     expect(before).toBeGreaterThan(0);
-    await using another = await street.enter();
-    await another.shown(64 * 1024);
+    {
+      await using another = await street.enter();
+      await another.shown(64 * 1024);
+    }
+    await ends(from, broken.length + 1);
   });
 
   test('that never ends a message is let go with its client', async () => {

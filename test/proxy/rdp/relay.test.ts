@@ -115,6 +115,14 @@ test('before licensing is over a client says nothing else: no second Client Info
   }
 });
 
+test('licensing with a length in its unused half, as xrdp writes it, is licensing', () => {
+  const it = open();
+  const message = license(0xff);
+  message.set(message.subarray(6, 8), 2);
+  it.relay.fromTarget(sendDataIndication(io.target, message));
+  expect([it.relay.licensed, it.toClient.length]).toEqual([true, 1]);
+});
+
 test('every activation is filtered on both sides, and tells the size of the desktop', () => {
   const it = open();
   it.relay.fromTarget(sendDataIndication(io.target, license(0xff)));

@@ -19,7 +19,9 @@ export function licensing(payload: Uint8Array, from: 'client' | 'server'): 'more
   const type = reader.u8();
   reader.skip(1);
   const length = reader.u16();
-  if (reader.violation !== undefined || flagsHigh !== 0 || length !== payload.length - 4) return undefined;
+  if (reader.violation !== undefined || length !== payload.length - 4) return undefined;
+  // unused, and zero; xrdp writes the length there
+  if (flagsHigh !== 0 && flagsHigh !== length) return undefined;
   if ((flags & securityFlag.license) === 0 || (flags & securityFlag.info) !== 0) return undefined;
   if (!(from === 'server' ? ofServer : ofClient).has(type)) return undefined;
   return from === 'server' && last.has(type) ? 'last' : 'more';
