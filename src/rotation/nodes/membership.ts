@@ -201,11 +201,9 @@ async function healOrRenew(
     await record(near.db, actor, { type: 'node.peer-renewed', about: {}, details });
     return { id, reached: [peer], unreached: [] };
   }
+  using cards = new DisposableStack();
   const sources = [];
-  for (const each of peers) {
-    using card = await cardOf(near, each);
-    sources.push(sourceOf(near, card));
-  }
+  for (const each of peers) sources.push(sourceOf(near, cards.use(await cardOf(near, each))));
   await setState(near.admin, 'healing');
   // Written first: should this process end in the middle, the rest is done by whoever comes next.
   await sql`UPDATE node_peer SET renew = true, greet = true, doubt = true, fetching = false`.execute(near.admin);

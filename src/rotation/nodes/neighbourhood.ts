@@ -67,8 +67,11 @@ export function filesOf(peer: string): readonly [certificate: string, password: 
   return [`peer-${peer}.pem`, `peer-${peer}.pgpass`];
 }
 
-/** Puts certificate and password where our server reads them, and says how it reaches the peer with them. */
-export function sourceOf({ files }: Pick<Neighbourhood, 'files'>, card: Card): Source {
+/**
+ * Puts certificate and password where our server reads them, and says how it reaches the peer with them. It is good as long
+ * as the card is not disposed of.
+ */
+export function sourceOf({ files, log }: Pick<Neighbourhood, 'files' | 'log'>, card: Card): Source {
   const { name, host, port } = card;
   const [certificateFile, passwordFile] = filesOf(name);
   const certificate = files.write(certificateFile, card.certificate);
@@ -87,7 +90,7 @@ export function sourceOf({ files }: Pick<Neighbourhood, 'files'>, card: Card): S
     connect_timeout: 10,
   };
   const conninfo = Object.entries(parts).map(([key, value]) => `${key}='${quoted(String(value))}'`);
-  return { name, conninfo: conninfo.join(' ') };
+  return { name, conninfo: conninfo.join(' '), open: () => openPeer(card, log) };
 }
 
 function quoted(value: string): string {
