@@ -87,6 +87,11 @@ export const nodeErrors = defineErrors({
     meaning: 'the database of this node is older than what other nodes have heard from it',
     remedy: 'fetch back what is missing with `sallyport node heal`; until then this node changes nothing',
   },
+  'nodes.asking': {
+    meaning: 'another node has changed its password, so this one cannot ask whether its own database was set back',
+    remedy:
+      'wait a minute: the other node tells it, or this one goes on without; an invitation of the other node ends it too',
+  },
   'nodes.letter-refused': {
     meaning: 'a letter from another node cannot be believed',
     remedy:

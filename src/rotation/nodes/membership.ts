@@ -12,6 +12,7 @@ import { type Db, listen, openDatabase } from '../../db/db.ts';
 import { peerFiles, type PeerPlace } from '../../db/embedded.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { NodeError, type NodeErrorCode, type NodeRefusal, turnAway } from './errors.ts';
+import { beginAsking } from './asking.ts';
 import { heal, type Healed, renew } from './heal.ts';
 import { identityOf, setState } from './identity.ts';
 import { init, invite, join, type Joined } from './joining.ts';
@@ -84,9 +85,7 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   const admin = await openDatabase(server.adminUrl, { max: 4, applicationName: 'sallyport nodes' }, log);
   const near: Neighbourhood = { ...options, ...server, admin, files: peerFiles(server.place) };
   await straighten(near);
-  await noticeSetBack(near, AbortSignal.any([over, AbortSignal.timeout(firstLookMs)])).catch((error: unknown) =>
-    log.info({}, `not every other node could be asked: ${wordsOf(error)}`),
-  );
+  await firstLook(near, AbortSignal.any([over, AbortSignal.timeout(firstLookMs)]));
 
   /** One thing after another: two subscriptions at once could wait for each other. */
   let last: Promise<unknown> = Promise.resolve();
@@ -153,6 +152,14 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
       await admin.destroy();
     },
   };
+}
+
+async function firstLook(near: Neighbourhood, signal: AbortSignal): Promise<void> {
+  try {
+    await beginAsking(near, await noticeSetBack(near, signal));
+  } catch (error) {
+    near.log.info({}, `not every other node could be asked: ${wordsOf(error)}`);
+  }
 }
 
 function quarantineOf(db: Db): Pick<Membership, 'putAside' | 'acknowledge'> {
