@@ -87,7 +87,7 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   await straighten(near);
   await firstLook(near, AbortSignal.any([over, AbortSignal.timeout(firstLookMs)]));
 
-  /** One thing after another: two subscriptions at once could wait for each other. */
+  /** One thing after another: what one finds and does with a peer's subscription another could undo meanwhile. */
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = last.then(work, work);
