@@ -106,6 +106,7 @@ export const codesOf: Readonly<
     'keeper.rdp-off',
     'keeper.session-over',
     'link.busy',
+    'nodes.asking',
     'nodes.changing',
     'nodes.invitation-expired',
     'nodes.name-taken',

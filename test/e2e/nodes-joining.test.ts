@@ -1,16 +1,19 @@
 /** Joining goes on by itself wherever it is broken off, ends with everybody hearing everybody, and lets nobody in under a name that is taken. */
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secret.ts';
 import type { AccountId } from '../../src/base/ids.ts';
 import { makeCertificate } from '../../src/db/embedded/certificate.ts';
 import { putQuestion } from '../../src/rotation/nodes/barrier.ts';
+import { beginRenewal } from '../../src/rotation/nodes/heal.ts';
 import { setState } from '../../src/rotation/nodes/identity.ts';
 import { invite, join as joinBy } from '../../src/rotation/nodes/joining.ts';
 import { sealLetter } from '../../src/rotation/nodes/letters.ts';
 import { keepCard } from '../../src/rotation/nodes/mesh.ts';
-import { cardOf, type Neighbourhood, peerNames, sealCard } from '../../src/rotation/nodes/neighbourhood.ts';
+import { cardOf, type Neighbourhood, peerNames, sealCard, sourceOf } from '../../src/rotation/nodes/neighbourhood.ts';
 import { leave } from '../../src/rotation/nodes/parting.ts';
+import { subscriptionName, untilCopied } from '../../src/rotation/nodes/subscription.ts';
 import { statusOf } from '../../src/rotation/nodes/status.ts';
 import { actor, never } from './nodes-stage.ts';
 import { type House, nodesStreet, type Street } from './nodes-street.ts';
@@ -58,6 +61,59 @@ test('the rest is done by itself, and two that join at once find each other', as
   await oslo.node.rotate(app, (await oslo.node.fold(app)).root);
   await street.stage.quiet(all);
   expect((await lima.node.fold(app)).root).toBe((await oslo.node.fold(app)).root);
+});
+
+const hearAnew = async (me: House, peer: House): Promise<void> => {
+  using card = await cardOf(me.near, peer.node.name);
+  await beginRenewal(me.near.admin, me.node.name, sourceOf(me.near, card));
+};
+
+test('a node that waits for a transaction of a peer’s to end does not keep that peer from hearing it', async () => {
+  const [held, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = paris.near.admin
+    .transaction()
+    .execute(async (tx) => {
+      await sql`SELECT pg_current_xact_id()`.execute(tx);
+      begun.resolve();
+      await held.promise;
+    })
+    .catch(begun.reject);
+  await begun.promise;
+  const waiting = hearAnew(oslo, paris);
+  try {
+    for (const late = AbortSignal.timeout(10_000); ; await systemClock.sleep(20, late)) {
+      const { rows } = await sql`SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted`.execute(
+        paris.node.db,
+      );
+      if (rows.length > 0) break;
+    }
+    await hearAnew(paris, oslo);
+  } finally {
+    held.resolve();
+    await holding;
+    await waiting;
+  }
+  await street.calm(all);
+});
+
+test('two nodes that begin to hear each other at the same moment do, again and again, while facts are written', async () => {
+  for (let times = 0; times < 5; times++) {
+    await Promise.all([
+      hearAnew(paris, oslo),
+      hearAnew(oslo, paris),
+      paris.node.rotate(app, (await paris.node.fold(app)).root),
+    ]);
+    for (const [me, peer] of [
+      [paris, oslo],
+      [oslo, paris],
+    ] as const) {
+      const name = subscriptionName(me.node.name, peer.node.name);
+      await untilCopied(me.near.admin, name, systemClock, never);
+    }
+    // Folding at one node can be news for the others, so twice.
+    for (let round = 0; round < 2; round++) await street.stage.quiet(all);
+  }
+  expect(await street.stage.digest('oslo')).toBe(await street.stage.digest('paris'));
 });
 
 test('a peer that does not answer while another joins is known, named and waited for, and heard when it answers', async () => {

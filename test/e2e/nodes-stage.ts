@@ -71,7 +71,7 @@ export interface Stage extends AsyncDisposable {
   arrived(from: string, to: string): Promise<void>;
   /** Of every pair. */
   quiet(names: readonly string[]): Promise<void>;
-  /** How the server of one node reaches another. */
+  /** How one node reaches another. */
   source(name: string): Source;
   /** Everything that must be the same everywhere: all facts, places, folds of all accounts, and without a tree conflict current pointers. */
   digest(name: string): Promise<string>;
@@ -129,7 +129,7 @@ export async function nodesStage(names: readonly string[], accounts: readonly st
     },
     link: async (from, to) => {
       const { admin } = node(to);
-      await subscribe(admin, to, { name: from, conninfo: node(from).cluster.conninfo });
+      await subscribe(admin, to, stage.source(from));
       await untilCopied(admin, subscriptionName(to, from), systemClock, AbortSignal.timeout(60_000));
     },
     linkAll: async (all) => {
@@ -156,7 +156,10 @@ export async function nodesStage(names: readonly string[], accounts: readonly st
     quiet: async (all) => {
       for (const from of all) for (const to of all) if (from !== to) await stage.arrived(from, to);
     },
-    source: (name) => ({ name, conninfo: node(name).cluster.conninfo }),
+    source: (name) => {
+      const { conninfo, adminUrl } = node(name).cluster;
+      return { name, conninfo, open: () => openDatabase(adminUrl, { max: 1 }, silent) };
+    },
     digest: async (name) => digestOf(node(name).db),
     quarantined: async (name) => (await node(name).db.selectFrom('ledger_quarantine').select('id').execute()).length,
   };

@@ -1,4 +1,4 @@
-/** Tables of several nodes, as kysely sees them. Migrations: `db/migrations/075_nodes.ts`, `078_nodes_mesh.ts`. */
+/** Tables of several nodes, as kysely sees them. Migrations: `db/migrations/075_nodes.ts`, `078_nodes_mesh.ts`, `079_nodes_asking.ts`. */
 import type { Generated, GeneratedAlways } from 'kysely';
 import type { AccountId, Id, Sigkey } from '../../base/ids.ts';
 

@@ -7,11 +7,12 @@ export interface LedgerNodeTable {
   /** As it stands in the facts: drawn, then `NAME`, then `NAME.2`… */
   id: Generated<string>;
   name: string | null;
-  state: Generated<'single' | 'joining' | 'member' | 'healing' | 'set-back'>;
+  state: Generated<'single' | 'joining' | 'member' | 'asking' | 'healing' | 'set-back'>;
   card: Uint8Array | null;
   next_card: Uint8Array | null;
   invited_at: number | null;
   invites_until: number | null;
+  asks_until: number | null;
   letter_at: Generated<number>;
 }
 

@@ -10,6 +10,7 @@ import { inTransaction, listen } from '../../db/db.ts';
 import type { Context } from '../context.ts';
 import { reproject } from '../ledger/ledger.ts';
 import type { Fold } from '../plan/fold.ts';
+import { nodeState } from './identity.ts';
 
 type Need = Pick<Context, 'db' | 'vault' | 'log'>;
 
@@ -26,6 +27,8 @@ const atOnce = 4;
 
 /** Folds every account to which facts have come. Returns how many; those that must wait for more are not counted. */
 export async function foldArrivals(context: Need, onFolded: OnFolded): Promise<number> {
+  // It could not say what it then takes for current.
+  if ((await nodeState(context.db)).state === 'asking') return 0;
   const rows = await context.db
     .selectFrom('ledger_unfolded')
     .innerJoin('account', 'account.id', 'ledger_unfolded.account_id')

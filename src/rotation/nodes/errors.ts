@@ -50,6 +50,11 @@ export const nodeErrors = defineErrors({
     meaning: 'the other node does not answer',
     remedy: 'see that its Sallyport runs, and that its address and port can be reached from here',
   },
+  'nodes.place-in-use': {
+    meaning: 'somebody reads at the place that the other node keeps in its log for this one',
+    remedy:
+      'a connection that was cut is given up within half a minute; if it stays so, another machine goes by the name of this node, or by a copy of its database',
+  },
   'nodes.other-version': {
     meaning: 'the other node has another version of Sallyport',
     remedy: 'bring both to the same version first',
@@ -81,6 +86,11 @@ export const nodeErrors = defineErrors({
   'nodes.set-back': {
     meaning: 'the database of this node is older than what other nodes have heard from it',
     remedy: 'fetch back what is missing with `sallyport node heal`; until then this node changes nothing',
+  },
+  'nodes.asking': {
+    meaning: 'another node has changed its password, so this one cannot ask whether its own database was set back',
+    remedy:
+      'wait a minute: the other node tells it, or this one goes on without; an invitation of the other node ends it too',
   },
   'nodes.letter-refused': {
     meaning: 'a letter from another node cannot be believed',

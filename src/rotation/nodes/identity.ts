@@ -4,10 +4,12 @@ import type { Db, Tx } from '../../db/db.ts';
 import { nextIncarnation } from '../plan/site.ts';
 
 /**
- * `single`: never named. `joining`: others' facts are being copied for the first time. `member`: one of several. `healing`: its own facts are being fetched back. `set-back`: its
- * database is older than what others have heard from it; it must be healed before it changes anything.
+ * `single`: never named. `joining`: others' facts are being copied for the first time. `member`: one of several.
+ * `asking`: a peer does not let it in, so that it may have been set back; see `asking.ts`. `healing`: its own facts are being
+ * fetched back. `set-back`: its database is older than what others have heard from it; it must be healed before it changes
+ * anything.
  */
-export type NodeState = 'single' | 'joining' | 'member' | 'healing' | 'set-back';
+export type NodeState = 'single' | 'joining' | 'member' | 'asking' | 'healing' | 'set-back';
 
 export interface Identity {
   /** As it stands in new facts. */

@@ -125,7 +125,7 @@ async function meetAll(
     return met;
   };
   const heard = await all(await peerNames(near), (card) => hear(near, me, card));
-  // Only now: two servers that subscribe to each other at the same moment would wait for each other.
+  // Who could not be heard is asked when it is (`tending.ts`).
   const peers = await all(heard, (card) => greet(near, me, card));
   return { peers, unreached };
 }

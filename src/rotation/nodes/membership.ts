@@ -12,6 +12,7 @@ import { type Db, listen, openDatabase } from '../../db/db.ts';
 import { peerFiles, type PeerPlace } from '../../db/embedded.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { NodeError, type NodeErrorCode, type NodeRefusal, turnAway } from './errors.ts';
+import { beginAsking } from './asking.ts';
 import { heal, type Healed, renew } from './heal.ts';
 import { identityOf, setState } from './identity.ts';
 import { init, invite, join, type Joined } from './joining.ts';
@@ -84,11 +85,9 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   const admin = await openDatabase(server.adminUrl, { max: 4, applicationName: 'sallyport nodes' }, log);
   const near: Neighbourhood = { ...options, ...server, admin, files: peerFiles(server.place) };
   await straighten(near);
-  await noticeSetBack(near, AbortSignal.any([over, AbortSignal.timeout(firstLookMs)])).catch((error: unknown) =>
-    log.info({}, `not every other node could be asked: ${wordsOf(error)}`),
-  );
+  await firstLook(near, AbortSignal.any([over, AbortSignal.timeout(firstLookMs)]));
 
-  /** One thing after another: two subscriptions at once could wait for each other. */
+  /** One thing after another: what one finds and does with a peer's subscription another could undo meanwhile. */
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = last.then(work, work);
@@ -155,6 +154,14 @@ export async function openMembership(options: MembershipOptions, signal: AbortSi
   };
 }
 
+async function firstLook(near: Neighbourhood, signal: AbortSignal): Promise<void> {
+  try {
+    await beginAsking(near, await noticeSetBack(near, signal));
+  } catch (error) {
+    near.log.info({}, `not every other node could be asked: ${wordsOf(error)}`);
+  }
+}
+
 function quarantineOf(db: Db): Pick<Membership, 'putAside' | 'acknowledge'> {
   return { putAside: (all) => putAside(db, all), acknowledge: (facts, actor) => acknowledge(db, facts, actor) };
 }
@@ -201,11 +208,9 @@ async function healOrRenew(
     await record(near.db, actor, { type: 'node.peer-renewed', about: {}, details });
     return { id, reached: [peer], unreached: [] };
   }
+  using cards = new DisposableStack();
   const sources = [];
-  for (const each of peers) {
-    using card = await cardOf(near, each);
-    sources.push(sourceOf(near, card));
-  }
+  for (const each of peers) sources.push(sourceOf(near, cards.use(await cardOf(near, each))));
   await setState(near.admin, 'healing');
   // Written first: should this process end in the middle, the rest is done by whoever comes next.
   await sql`UPDATE node_peer SET renew = true, greet = true, doubt = true, fetching = false`.execute(near.admin);

@@ -1,6 +1,6 @@
 /** What the work between nodes needs: both sides of our own database, the files that its server reads, and the vault. */
 import type { Clock } from '../../base/clock.ts';
-import { wordsOf } from '../../base/errors.ts';
+import { codeOf, wordsOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type Db, openPeer } from '../../db/db.ts';
 import type { PeerFiles } from '../../db/embedded.ts';
@@ -67,8 +67,11 @@ export function filesOf(peer: string): readonly [certificate: string, password: 
   return [`peer-${peer}.pem`, `peer-${peer}.pgpass`];
 }
 
-/** Puts certificate and password where our server reads them, and says how it reaches the peer with them. */
-export function sourceOf({ files }: Pick<Neighbourhood, 'files'>, card: Card): Source {
+/**
+ * Puts certificate and password where our server reads them, and says how it reaches the peer with them. It is good as long
+ * as the card is not disposed of.
+ */
+export function sourceOf({ files, log }: Pick<Neighbourhood, 'files' | 'log'>, card: Card): Source {
   const { name, host, port } = card;
   const [certificateFile, passwordFile] = filesOf(name);
   const certificate = files.write(certificateFile, card.certificate);
@@ -87,7 +90,7 @@ export function sourceOf({ files }: Pick<Neighbourhood, 'files'>, card: Card): S
     connect_timeout: 10,
   };
   const conninfo = Object.entries(parts).map(([key, value]) => `${key}='${quoted(String(value))}'`);
-  return { name, conninfo: conninfo.join(' ') };
+  return { name, conninfo: conninfo.join(' '), open: () => openPeer(card, log) };
 }
 
 function quoted(value: string): string {
@@ -101,13 +104,40 @@ export async function withPeer<T>(
   work: (peer: Db) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T | undefined> {
-  let peer: Db;
+  const peer = await openOrNot(log, card, signal);
+  return typeof peer === 'string' ? undefined : workOn(log, card, peer, work, signal);
+}
+
+/** The same, but says of a peer that answered whether it is the password that it does not take. */
+export async function askPeer<T>(
+  { log }: Pick<Neighbourhood, 'log'>,
+  card: Card,
+  work: (peer: Db) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | 'shut-out' | undefined> {
+  const peer = await openOrNot(log, card, signal);
+  if (peer === 'shut-out') return peer;
+  return peer === 'silent' ? undefined : workOn(log, card, peer, work, signal);
+}
+
+const wrongPassword = '28P01';
+
+async function openOrNot(log: Log, card: Card, signal?: AbortSignal): Promise<Db | 'shut-out' | 'silent'> {
   try {
-    peer = await openPeer(card, log, signal);
+    return await openPeer(card, log, signal);
   } catch (error) {
     log.debug({ peer: card.name }, `another node does not answer: ${wordsOf(error)}`);
-    return undefined;
+    return error instanceof Error && codeOf(error.cause) === wrongPassword ? 'shut-out' : 'silent';
   }
+}
+
+async function workOn<T>(
+  log: Log,
+  card: Card,
+  peer: Db,
+  work: (peer: Db) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
   try {
     return await work(peer);
   } catch (error) {

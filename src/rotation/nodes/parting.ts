@@ -32,6 +32,7 @@ export async function leave(near: Neighbourhood, actor: Actor): Promise<Left | N
   const { state } = await nodeState(near.db);
   const peers = await peerNames(near);
   if (state === 'set-back' || state === 'healing') return turnAway('nodes.set-back');
+  if (state === 'asking') return turnAway('nodes.asking');
   if (peers.length === 0) return turnAway('nodes.no-peer');
   const behind = await untilConfirmed(near, me, peers);
   const untold: string[] = [];

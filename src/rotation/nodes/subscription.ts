@@ -10,13 +10,16 @@ import { codeOf, wordsOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Db } from '../../db/db.ts';
 import { NodeError } from './errors.ts';
+import { giveUpPlace, makePlace, type OpenPeer } from './place.ts';
 import { allPublication, ownPublication } from './publication.ts';
 
-/** How the database server itself reaches a peer. No password is in it: it names a file that holds it. */
+/** How a peer is reached. */
 export interface Source {
   readonly name: string;
-  /** Of libpq. */
+  /** Of libpq, by the database server itself. No password is in it: it names a file that holds it. */
   readonly conninfo: string;
+  /** By this process, as the same role. */
+  readonly open: OpenPeer;
 }
 
 /** The name of the subscription, and of its slot on the peer's server. At most 60 of a-z, 0-9 and _. */
@@ -36,12 +39,12 @@ function word(name: string): string {
 
 /** Begins to hear a peer, from a full copy on. It resolves when the slot is there; `untilCopied` waits for the copy. */
 export async function subscribe(admin: Db, me: string, from: Source): Promise<void> {
-  await create(admin, subscriptionName(me, from.name), from.conninfo, ownPublication);
+  await create(admin, subscriptionName(me, from.name), from, ownPublication);
 }
 
 /** Begins to hear everything that a peer has, whoever said it. */
 export async function subscribeToAll(admin: Db, me: string, from: Source): Promise<void> {
-  await create(admin, healingName(me, from.name), from.conninfo, allPublication);
+  await create(admin, healingName(me, from.name), from, allPublication);
 }
 
 const patienceMs = 60_000;
@@ -59,23 +62,21 @@ async function patiently<T>(admin: Db, ms: number, work: (one: Db) => Promise<T>
   });
 }
 
-async function create(admin: Db, name: string, conninfo: string, publication: string): Promise<void> {
-  const full = `${conninfo} application_name=${name}`;
-  // A slot is made when the peer's running transactions have ended; two that subscribe to each other at once wait for ever.
-  const make = (options: string) =>
-    patiently(admin, patienceMs, (one) =>
-      sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(full)} PUBLICATION ${sql.id(publication)}
-        WITH (${sql.raw(options)})`.execute(one),
-    );
-  const whole = 'copy_data = true, disable_on_error = false';
+/** The place first, and the subscription on it, which then waits for no transaction of the peer's. Both or neither. */
+async function create(admin: Db, name: string, { conninfo, open }: Source, publication: string): Promise<void> {
+  // Its place would be taken for one that was left behind.
+  if (await isThere(admin, name)) throw new Error(`there is a subscription ${name} already`);
+  await makePlace(open, name);
   try {
-    await make(whole);
+    await patiently(admin, patienceMs, (one) =>
+      sql`CREATE SUBSCRIPTION ${sql.id(name)} CONNECTION ${sql.lit(`${conninfo} application_name=${name}`)}
+        PUBLICATION ${sql.id(publication)} WITH (create_slot = false, slot_name = ${sql.lit(name)},
+        copy_data = true, disable_on_error = false)`.execute(one),
+    );
   } catch (error) {
-    if (!/replication slot .* already exists/.test(wordsOf(error))) throw error;
-    // A slot of this name was left behind. A subscription that takes it over and ends takes it along.
-    await make('connect = false');
-    await patiently(admin, dropPatienceMs, (one) => sql`DROP SUBSCRIPTION ${sql.id(name)}`.execute(one));
-    await make(whole);
+    // Where that fails too, the place is given up when it is to be made again, or when the peer forgets us.
+    if (!(await isThere(admin, name))) await giveUpPlace(open, name).catch(() => {});
+    throw error;
   }
 }
 
@@ -90,12 +91,11 @@ export async function redirect(admin: Db, name: string, conninfo: string): Promi
   return true;
 }
 
+const unreached = ['08001', '57P01', '57P03', '57014', 'db.unreachable', 'nodes.unreachable', 'nodes.copy-stalled'];
+
 /** Whether an error says that the peer's server could not be reached at all, or said nothing in time. */
 export function isUnreached(error: unknown): boolean {
-  return (
-    /could not connect to/.test(wordsOf(error)) ||
-    ['08001', '57P03', '57014', 'nodes.copy-stalled'].includes(codeOf(error))
-  );
+  return /could not connect to/.test(wordsOf(error)) || unreached.includes(codeOf(error));
 }
 
 /**

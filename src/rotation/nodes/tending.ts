@@ -13,7 +13,8 @@ import { NodeError } from './errors.ts';
 import { identityOf } from './identity.ts';
 import { type Letter, openLetter, post } from './letters.ts';
 import { greet, hear, isCutOff, isNameTaken, keepCard, knowsAll } from './mesh.ts';
-import { cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
+import { endAsking } from './asking.ts';
+import { askPeer, cardOf, type Neighbourhood, openCard, peerNames, sourceOf, withPeer } from './neighbourhood.ts';
 import { endInvitations, isKnownOtherwise, useNextCard } from './own-card.ts';
 import { forget } from './parting.ts';
 import { publish } from './publication.ts';
@@ -124,10 +125,11 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
   if (name === null) return;
   await pruneBarriers(near);
   await endInvitations(near);
+  const mayLack = state === 'set-back' || state === 'asking';
   for (const peer of await near.db.selectFrom('node_peer').selectAll().orderBy('name').execute()) {
     signal.throwIfAborted();
     try {
-      await makeUp(near, name, { ...peer, doubt: peer.doubt && state !== 'set-back' }, signal);
+      await makeUp(near, name, { ...peer, doubt: peer.doubt && !mayLack }, signal);
     } catch (error) {
       signal.throwIfAborted();
       const words = `with ${peer.name} something is left to be done: ${wordsOf(error)}`;
@@ -136,6 +138,7 @@ export async function tend(near: Neighbourhood, signal: AbortSignal): Promise<vo
   }
   await useNextCard(near);
   if (state === 'member' || state === 'joining') await noticeSetBack(near, signal);
+  if (state === 'asking') await endAsking(near, await noticeSetBack(near, signal));
   if (state === 'joining' && (await knowsAll(near, name)))
     await sql`UPDATE ledger_node SET state = 'member' WHERE state = 'joining'`.execute(near.admin);
 }
@@ -193,14 +196,15 @@ async function look(near: Neighbourhood, peer: string, at: Db): Promise<Missed> 
 /**
  * Asks all peers at once whether they have heard more of this node than it knows. Of its present name: then it changes
  * nothing until it is healed. Of a former one, something was on its way while it was healed: what that peer has is
- * fetched once more. Who has not answered by the signal is passed over.
+ * fetched once more. Who has not answered by the signal is passed over. Returns who does not take the password that is
+ * known here, unless another one has said enough.
  */
-export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): Promise<void> {
+export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): Promise<readonly string[]> {
   const answers = await Promise.all(
     (await peerNames(near)).map(async (peer) => {
       try {
         using card = await cardOf(near, peer);
-        return { peer, missed: await withPeer(near, card, (at) => look(near, peer, at), signal) };
+        return { peer, missed: await askPeer(near, card, (at) => look(near, peer, at), signal) };
       } catch (error) {
         near.log.warn({ peer }, `${peer} could not be asked what it has heard: ${wordsOf(error)}`);
         return { peer, missed: undefined };
@@ -219,13 +223,14 @@ export async function noticeSetBack(near: Neighbourhood, signal: AbortSignal): P
       .execute();
   }
   const ahead = answers.find(({ missed }) => missed === 'present');
-  if (ahead === undefined) return;
+  if (ahead === undefined) return answers.flatMap(({ peer, missed }) => (missed === 'shut-out' ? [peer] : []));
   const { peer } = ahead;
   near.log.error({ peer }, 'the database of this node is older than what another one has heard from it');
   await inTransaction(near.admin, async (tx) => {
     const { numAffectedRows } = await sql`UPDATE ledger_node SET state = 'set-back'
-      WHERE state IN ('member', 'joining')`.execute(tx);
+      WHERE state IN ('member', 'joining', 'asking')`.execute(tx);
     if (numAffectedRows === 0n) return;
     await record(tx, self, { type: 'node.set-back', about: {}, details: { peer } });
   });
+  return [];
 }
