@@ -20,6 +20,7 @@ import type { Tables } from '../db/tables.ts';
 import { actorOf, revokeToken } from '../identity/identity.ts';
 import type { Authorization } from './authorize.ts';
 import { AccessError } from './errors.ts';
+import { type RdpConditions, type RdpTerms, termsOf } from './plan/rdp-terms.ts';
 
 /** NOTIFY channel: a session is to end. The payload is `SessionKill` as JSON. */
 export const sessionKill = 'session_kill';
@@ -43,6 +44,8 @@ interface Common {
   readonly protocol: 'ssh' | 'rdp';
   readonly subprotocols: readonly string[];
   readonly recordContent: boolean;
+  /** Of a desktop, as they were when it was opened. */
+  readonly rdp: RdpTerms | undefined;
   readonly gate: GateId;
   readonly peerAddress: string;
   readonly recording: RecordingId | undefined;
@@ -108,6 +111,7 @@ export function openSession(
         until: until ?? null,
         kill_reason: null,
         connection_token_id: identity.token?.id ?? null,
+        rdp: service.protocol === 'rdp' ? JSON.stringify(authorization.rdp) : null,
       })
       .onConflict((conflict) => conflict.column('authorization_id').doNothing())
       .returningAll()
@@ -302,6 +306,8 @@ function sessionOf(row: Row): SessionRecord {
     protocol: row.protocol === 'rdp' ? 'rdp' : 'ssh',
     subprotocols: row.subprotocols,
     recordContent: row.record_content,
+    // Terms are conditions of which nothing was left out but what has no bound.
+    rdp: row.rdp === null ? undefined : termsOf([row.rdp as RdpConditions]),
     gate: row.gate_id as GateId,
     peerAddress: row.peer_address,
     recording: row.recording_id ?? undefined,

@@ -12,8 +12,10 @@ import {
   killsWaiting,
   mayOpen,
   openSession,
+  type RdpConditions,
   type SessionRecord,
   sessionsInProgress,
+  sessionsToEnd,
 } from '../../src/access/access.ts';
 import { termsOf } from '../../src/access/plan/rdp-terms.ts';
 import { isRefusal } from '../../src/base/errors.ts';
@@ -299,6 +301,49 @@ describe('the session of a token', () => {
     await endRevoked(room.db, now);
     await room.grant({ name: 'g', ...admins, subprotocols: ['rdp'] });
     await expect(login(token)).rejects.toThrow('was not taken');
+  });
+});
+
+describe('a desktop that runs', () => {
+  const had = { depth: 24, idleMinutes: 30, maxWidth: 1920, maxHeight: 1080, keys: 'masked' } as const;
+  const under = async (rdp: RdpConditions) => await room.grant({ name: 'g', ...admins, subprotocols: ['rdp'], rdp });
+  afterEach(async () => {
+    for (const { id } of await sessionsInProgress(room.db)) await endSession(room.db, id, { outcome: 'closed' }, now);
+  });
+
+  test.each<[string, RdpConditions, RdpConditions]>([
+    ['a shorter idle time', had, { ...had, idleMinutes: 29 }],
+    ['an idle time where there was none', { keys: 'none' }, { keys: 'none', idleMinutes: 1440 }],
+    ['fewer colours', had, { ...had, depth: 16 }],
+    ['a narrower screen', had, { ...had, maxWidth: 1919 }],
+    ['a lower screen', had, { ...had, maxHeight: 1079 }],
+    ['one application', had, { ...had, application: 'notepad.exe' }],
+    ['another application', { ...had, application: 'notepad.exe' }, { ...had, application: 'calc.exe' }],
+    ['all keys on record', had, { ...had, keys: 'all' }],
+    ['keys on record', { ...had, keys: 'none' }, had],
+  ])('ends when its grant comes to say %s', async (_, before, after) => {
+    await under(before);
+    const token = await minted();
+    const authorization = (await ask(await login(token), {})) as Authorization;
+    const { id, gate } = await openSession(room.db, authorization, { gate: 'g1' as GateId }, now);
+    expect(await sessionsToEnd(room.db, now)).toEqual([]);
+    await under(after);
+    const reason = 'the conditions here became stricter';
+    expect(await sessionsToEnd(room.db, now)).toEqual([{ session: id, gate, reason }]);
+    // One that begins now is as they say.
+    await endSession(room.db, id, { outcome: 'killed' }, now);
+    const anew = (await ask(alice, { target: 'win-01', account: 'admin', service: 'rdp' })) as Authorization;
+    await openSession(room.db, anew, { gate }, now);
+    expect(await sessionsToEnd(room.db, now)).toEqual([]);
+  });
+
+  test('stays when its grant comes to say more', async () => {
+    const narrow = { depth: 16, idleMinutes: 5, maxWidth: 800, maxHeight: 600, application: 'a', keys: 'all' } as const;
+    await under(narrow);
+    const authorization = (await ask(await withToken(), {})) as Authorization;
+    await openSession(room.db, authorization, { gate: 'g1' as GateId }, now);
+    await under({ depth: 32, keys: 'masked' });
+    expect(await sessionsToEnd(room.db, now)).toEqual([]);
   });
 });
 
