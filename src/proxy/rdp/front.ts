@@ -59,6 +59,7 @@ export async function answerRdp(
     stream,
     {
       secure: certificate.context,
+      discard: ({ token }) => token[Symbol.dispose](),
       judge: (secured, waiting) => proveByCredSsp(secured, certificate.leaf, place.keeper, peer, waiting),
     },
     signal,
