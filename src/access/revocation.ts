@@ -10,6 +10,7 @@ import { barOf, liveTokens, pruneTokens, revokeToken, type User, usersById } fro
 import { accountsOf } from '../vault/vault.ts';
 import { grantsOf } from './grants.ts';
 import { evaluate, type Grant, type Zones } from './plan/evaluate.ts';
+import { isStricter } from './plan/rdp-terms.ts';
 import { killSession, type SessionRecord, sessionsInProgress } from './sessions.ts';
 import { zoneOffset } from '../base/zones.ts';
 
@@ -115,5 +116,6 @@ function whyEnd(
   );
   if (!decision.allowed) return 'the right to be here was withdrawn';
   if (session.subprotocols.some((what) => !decision.subprotocols.includes(what))) return 'the rights here were reduced';
+  if (session.rdp !== undefined && isStricter(decision.rdp, session.rdp)) return 'the conditions here became stricter';
   return undefined;
 }

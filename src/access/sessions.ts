@@ -4,13 +4,23 @@
  */
 import { type Selectable, sql } from 'kysely';
 import { type Actor, record } from '../audit/audit.ts';
-import type { AccountId, GateId, Id, RecordingId, SessionId, TargetId, UserId } from '../base/ids.ts';
+import type {
+  AccountId,
+  ConnectionTokenId,
+  GateId,
+  Id,
+  RecordingId,
+  SessionId,
+  TargetId,
+  UserId,
+} from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
 import type { Tables } from '../db/tables.ts';
-import { actorOf } from '../identity/identity.ts';
+import { actorOf, revokeToken } from '../identity/identity.ts';
 import type { Authorization } from './authorize.ts';
 import { AccessError } from './errors.ts';
+import { type RdpConditions, type RdpTerms, termsOf } from './plan/rdp-terms.ts';
 
 /** NOTIFY channel: a session is to end. The payload is `SessionKill` as JSON. */
 export const sessionKill = 'session_kill';
@@ -34,6 +44,8 @@ interface Common {
   readonly protocol: 'ssh' | 'rdp';
   readonly subprotocols: readonly string[];
   readonly recordContent: boolean;
+  /** Of a desktop, as they were when it was opened. */
+  readonly rdp: RdpTerms | undefined;
   readonly gate: GateId;
   readonly peerAddress: string;
   readonly recording: RecordingId | undefined;
@@ -59,7 +71,11 @@ export interface OpenRequest {
   readonly recording?: RecordingId;
 }
 
-/** Opens the row of a session. Throws `access.authorization-used` if the authorization has opened one before. */
+/**
+ * Opens the row of a session. Throws `access.authorization-used` if the authorization has opened one before, and
+ * `access.session-ended` if its connection token was taken back meanwhile. A token has one session at a time: what it
+ * opened before is killed, because its client has come back.
+ */
 export function openSession(
   db: Db | Tx,
   authorization: Authorization,
@@ -68,6 +84,7 @@ export function openSession(
 ): Promise<SessionRecord> {
   const { identity, account, target, service, until } = authorization;
   return inTransaction(db, async (tx) => {
+    if (identity.token !== undefined) await endEarlier(tx, identity.token.id, actorOf(identity));
     const row = await tx
       .insertInto('session')
       .values({
@@ -94,6 +111,7 @@ export function openSession(
         until: until ?? null,
         kill_reason: null,
         connection_token_id: identity.token?.id ?? null,
+        rdp: service.protocol === 'rdp' ? JSON.stringify(authorization.rdp) : null,
       })
       .onConflict((conflict) => conflict.column('authorization_id').doNothing())
       .returningAll()
@@ -106,6 +124,30 @@ export function openSession(
     });
     return sessionOf(row);
   });
+}
+
+async function endEarlier(tx: Tx, token: ConnectionTokenId, actor: Actor): Promise<void> {
+  // Two that open at once wait for each other here, and for a kill: the token goes before its sessions, everywhere.
+  const there = await lockToken(tx, token);
+  if (!there) throw new AccessError('access.session-ended', 'its connection token was taken back');
+  const earlier = await tx
+    .selectFrom('session')
+    .selectAll()
+    .where('connection_token_id', '=', token)
+    .where('state', '<>', 'ended')
+    .forUpdate()
+    .execute();
+  for (const row of earlier) await askToEnd(tx, row, 'the same client came back', actor);
+}
+
+async function lockToken(tx: Tx, token: ConnectionTokenId): Promise<boolean> {
+  const row = await tx
+    .selectFrom('connection_token')
+    .select('id')
+    .where('id', '=', token)
+    .forUpdate()
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /**
@@ -173,23 +215,34 @@ export function endSession(db: Db | Tx, id: SessionId, how: Outcome, now: number
 }
 
 /**
- * Asks the gate of a session to end it (NOTIFY `sessionKill`, at commit). False if it has ended already. Asked again it
- * notifies again, in case the first was lost, and keeps the first reason.
+ * Asks the gate of a session to end it (NOTIFY `sessionKill`, at commit), and takes its connection token back, or its
+ * client would come back by itself. False if it has ended already. Asked again it notifies again, in case the first was
+ * lost, and keeps the first reason.
  */
 export function killSession(db: Db | Tx, id: SessionId, reason: string, actor: Actor): Promise<boolean> {
   return inTransaction(db, async (tx) => {
+    const { token } =
+      (await tx.selectFrom('session').select('connection_token_id as token').where('id', '=', id).executeTakeFirst()) ??
+      {};
+    if (token !== undefined && token !== null) await lockToken(tx, token);
     const row = await tx.selectFrom('session').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
     if (row === undefined) throw new AccessError('access.session-unknown', id);
     if (row.state === 'ended') return false;
-    const words = row.kill_reason ?? reason.slice(0, 500);
-    if (row.kill_reason === null) {
-      await tx.updateTable('session').set({ kill_reason: words }).where('id', '=', id).execute();
-      await record(tx, actor, { type: 'session.killed', about: aboutOf(row), details: { reason: words } });
-    }
-    const kill: SessionKill = { session: id, gate: row.gate_id as GateId, reason: words };
-    await sql`select pg_notify(${sessionKill}, ${JSON.stringify(kill)})`.execute(tx);
+    await askToEnd(tx, row, reason, actor);
+    if (row.connection_token_id !== null)
+      await revokeToken(tx, row.connection_token_id, row.user_name, 'its session was killed', actor);
     return true;
   });
+}
+
+async function askToEnd(tx: Tx, row: Row, reason: string, actor: Actor): Promise<void> {
+  const words = row.kill_reason ?? reason.slice(0, 500);
+  if (row.kill_reason === null) {
+    await tx.updateTable('session').set({ kill_reason: words }).where('id', '=', row.id).execute();
+    await record(tx, actor, { type: 'session.killed', about: aboutOf(row), details: { reason: words } });
+  }
+  const kill: SessionKill = { session: row.id, gate: row.gate_id as GateId, reason: words };
+  await sql`select pg_notify(${sessionKill}, ${JSON.stringify(kill)})`.execute(tx);
 }
 
 /** One session, or undefined. */
@@ -253,6 +306,8 @@ function sessionOf(row: Row): SessionRecord {
     protocol: row.protocol === 'rdp' ? 'rdp' : 'ssh',
     subprotocols: row.subprotocols,
     recordContent: row.record_content,
+    // Terms are conditions of which nothing was left out but what has no bound.
+    rdp: row.rdp === null ? undefined : termsOf([row.rdp as RdpConditions]),
     gate: row.gate_id as GateId,
     peerAddress: row.peer_address,
     recording: row.recording_id ?? undefined,

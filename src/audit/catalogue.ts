@@ -68,7 +68,7 @@ export const catalogue = {
     'A connection token was used up, or used again by its own client shortly after.',
   ),
   'identity.token.revoked': event<{ readonly user: string; readonly reason: string }>(
-    'A connection token was taken back before it was used.',
+    'A connection token was taken back: its right has gone, or its session was killed and must not come back.',
   ),
   'identity.user.created': event<Change>('A user was created.'),
   'identity.user.changed': event<Change>('A user was changed.'),

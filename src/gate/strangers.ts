@@ -5,6 +5,7 @@
  * the usual pace gets in, while those who say nothing lose their places to each other.
  */
 import { randomInt } from 'node:crypto';
+import { canonicalAddress, ipv6Groups } from '../base/addresses.ts';
 
 export interface StrangerLimits {
   readonly all: number;
@@ -75,16 +76,12 @@ function mostCrowded(byAddress: ReadonlyMap<string, ReadonlySet<Stranger>>): str
 
 /** Whose connection it is: an IPv4 address, or the first half of an IPv6 one. */
 export function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.replace(/%.*$/, '').toLowerCase().split('::');
-  const first = head === '' ? [] : head.split(':');
-  const last = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0');
-  const groups = [...first, ...zeros, ...last];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`;
+  const one = canonicalAddress(address);
+  const groups = ipv6Groups(one);
+  return groups === undefined
+    ? one
+    : `${groups
+        .slice(0, 4)
+        .map((group) => group.toString(16))
+        .join(':')}::/64`;
 }

@@ -4,17 +4,21 @@
  * somebody is; whether he may go there is decided anew at every use, by access.
  *
  * INVARIANT: a token is consumed by one login. Only its own client comes back with it, from the same address, for two
- * minutes or while a session of it lives: clients of RDP reconnect with the password that they remember. Stored are a
- * SHA-256, which finds 140 random bits and cannot be turned around, and the NT hash, sealed: NTLM needs it.
+ * minutes or while a session of it lives, and for twelve hours at most: clients of RDP reconnect with the password that
+ * they remember. It has one session at a time (access/sessions.ts). Stored are a SHA-256, which finds 140 random bits
+ * and cannot be turned around, and the NT hash, sealed: NTLM needs it.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import type { ExpressionBuilder } from 'kysely';
 import { type Actor, record } from '../audit/audit.ts';
+import { canonicalAddress } from '../base/addresses.ts';
 import { text } from '../base/bytes.ts';
 import { type Refusal, refuse } from '../base/errors.ts';
 import type { AccountId, ConnectionTokenId, Id, TargetId, UserId } from '../base/ids.ts';
 import { newId } from '../base/new-id.ts';
 import { Secret } from '../base/secret.ts';
 import { type Db, inTransaction, type Tx } from '../db/db.ts';
+import type { Tables } from '../db/tables.ts';
 import { type NtlmClaim, ntHash, ntlmVerdict } from '../protocol/ntlm/ntlm.ts';
 import { identityErrors } from './errors.ts';
 import type { Sealer } from './totp.ts';
@@ -58,6 +62,10 @@ export const mostTokens = 20;
 /** So many proofs are tried for every name, whether somebody has tokens or not. */
 const tries = 24;
 const graceMs = 2 * 60 * 1000;
+/** Of a token that was used, however long its session lasts. */
+const mostConsumedMs = 12 * 60 * 60 * 1000;
+/** From its making: longer than any token can be of use, so that one that is over is known for what it was. */
+const keptMs = 24 * 60 * 60 * 1000;
 /** No l and o, which look like other letters. */
 const letters = 'abcdefghijkmnpqrstuvwxyz23456789';
 const groups = 7;
@@ -96,6 +104,7 @@ export function mintToken(
       .select((eb) => eb.fn.countAll<string>().as('count'))
       .where('user_id', '=', user)
       .where('consumed_at', 'is', null)
+      .where('expires_at', '>', new Date(now))
       .executeTakeFirst();
     if (Number(live?.count ?? 0) >= mostTokens)
       return refuse('identity.token-limit', identityErrors['identity.token-limit'].meaning);
@@ -113,7 +122,7 @@ export function mintToken(
         service_id: request.service,
         lookup: lookupOf(token),
         nt_hash: Buffer.from(await sealer.sealBytes(contextOf(id), hash.reveal())),
-        source: source ?? null,
+        source: source === undefined ? null : canonicalAddress(source),
         created_at: new Date(now),
         expires_at: expiresAt,
         consumed_at: null,
@@ -135,6 +144,9 @@ export function mintToken(
   });
 }
 
+/** A token of this user that would have been right at another time, or from another address: no guess, and no way in. */
+export type Over = 'over';
+
 /**
  * Which of the user's tokens, usable from `address` now, made this claim, and its session base key. The work is the same
  * for everybody, nobody (`user` undefined) included. Consumes nothing.
@@ -146,9 +158,13 @@ export async function provenToken(
   address: string,
   claim: NtlmClaim,
   now: number,
-): Promise<{ readonly id: ConnectionTokenId; readonly sessionBaseKey: Secret } | undefined> {
-  const rows = await usable(db, user, address, now).orderBy('created_at', 'desc').limit(tries).execute();
-  let found: { id: ConnectionTokenId; sessionBaseKey: Secret } | undefined;
+): Promise<{ readonly id: ConnectionTokenId; readonly sessionBaseKey: Secret } | Over | undefined> {
+  const rows = await tokensOf(db, user, address, now)
+    .orderBy('usable', 'desc')
+    .orderBy('created_at', 'desc')
+    .limit(tries)
+    .execute();
+  let found: { id: ConnectionTokenId; sessionBaseKey: Secret } | Over | undefined;
   const nothing = new Uint8Array(16);
   for (let at = 0; at < tries; at++) {
     const row = rows[at];
@@ -159,7 +175,8 @@ export async function provenToken(
     }
     using hash = await sealer.openSealed(contextOf(row.id), new Uint8Array(row.nt_hash));
     const key = ntlmVerdict(hash.reveal(), claim);
-    if (key !== undefined) found = { id: row.id, sessionBaseKey: new Secret(key) };
+    if (key === undefined) continue;
+    found = row.usable ? { id: row.id, sessionBaseKey: new Secret(key) } : 'over';
   }
   return found;
 }
@@ -175,12 +192,13 @@ export function useToken(
   token: Secret,
   only: ConnectionTokenId | undefined,
   now: number,
-): Promise<UsedToken | undefined> {
+): Promise<UsedToken | Over | undefined> {
   return inTransaction(db, async (tx) => {
-    const row = await usable(tx, user?.id, address, now)
+    const row = await tokensOf(tx, user?.id, address, now)
       .where('lookup', '=', lookupOf(token))
       .forUpdate()
       .executeTakeFirst();
+    if (row?.usable === false) return 'over';
     if (row === undefined || user === undefined || (only !== undefined && row.id !== only)) return undefined;
     const reconnect = row.consumed_at !== null;
     if (!reconnect)
@@ -202,13 +220,12 @@ export interface LiveToken extends TokenPlace {
   readonly user: UserId;
 }
 
-/** Tokens that were not used yet and can still be, of everybody. */
+/** Tokens that can still be used, or used again by their own clients, of everybody. */
 export async function liveTokens(db: Db | Tx, now: number): Promise<LiveToken[]> {
   const rows = await db
     .selectFrom('connection_token')
     .selectAll()
-    .where('consumed_at', 'is', null)
-    .where('expires_at', '>', new Date(now))
+    .where((eb) => alive(eb, now))
     .execute();
   return rows.map((row) => ({
     id: row.id,
@@ -240,58 +257,54 @@ export function revokeToken(
   });
 }
 
-/** Removes what nobody can use any more. */
+/** Removes what nobody could use any more for hours; until then it is known for a token that is over. */
 export async function pruneTokens(db: Db | Tx, now: number): Promise<number> {
   const done = await db
     .deleteFrom('connection_token')
-    .where((eb) =>
-      eb.or([
-        eb.and([eb('consumed_at', 'is', null), eb('expires_at', '<=', new Date(now))]),
-        eb.and([
-          eb('consumed_at', '<=', new Date(now - graceMs)),
-          eb.not(
-            eb.exists(
-              eb
-                .selectFrom('session')
-                .select('session.id')
-                .whereRef('session.connection_token_id', '=', 'connection_token.id')
-                .where('session.state', '<>', 'ended'),
-            ),
-          ),
-        ]),
-      ]),
-    )
+    .where('created_at', '<=', new Date(now - keptMs))
     .executeTakeFirst();
   return Number(done.numDeletedRows);
 }
 
 const nobody = '00000000-0000-7000-8000-000000000000' as UserId;
 
-/** The tokens of a user that would be taken from `address` at `now`. */
-function usable(db: Db | Tx, user: UserId | undefined, address: string, now: number) {
+/** The tokens of a user, and whether each would be taken from `address` at `now`. */
+function tokensOf(db: Db | Tx, user: UserId | undefined, address: string, now: number) {
   return db
     .selectFrom('connection_token')
     .selectAll()
-    .where('user_id', '=', user ?? nobody)
-    .where((eb) => eb.or([eb('source', 'is', null), eb('source', '=', address)]))
-    .where((eb) =>
+    .select((eb) =>
+      eb
+        .and([
+          alive(eb, now),
+          eb.or([eb('source', 'is', null), eb('source', '=', address)]),
+          eb.or([eb('consumed_from', 'is', null), eb('consumed_from', '=', address)]),
+        ])
+        .as('usable'),
+    )
+    .where('user_id', '=', user ?? nobody);
+}
+
+/** Not used yet and not too late; or used, and its client may come back. */
+function alive(eb: ExpressionBuilder<Tables, 'connection_token'>, now: number) {
+  return eb.or([
+    eb.and([eb('consumed_at', 'is', null), eb('expires_at', '>', new Date(now))]),
+    eb.and([
+      // Never unknown, which would be neither yes nor no.
+      eb('consumed_at', 'is not', null),
+      eb('consumed_at', '>', new Date(now - mostConsumedMs)),
       eb.or([
-        eb.and([eb('consumed_at', 'is', null), eb('expires_at', '>', new Date(now))]),
-        eb.and([
-          eb('consumed_from', '=', address),
-          eb.or([
-            eb('consumed_at', '>', new Date(now - graceMs)),
-            eb.exists(
-              eb
-                .selectFrom('session')
-                .select('session.id')
-                .whereRef('session.connection_token_id', '=', 'connection_token.id')
-                .where('session.state', '<>', 'ended'),
-            ),
-          ]),
-        ]),
+        eb('consumed_at', '>', new Date(now - graceMs)),
+        eb.exists(
+          eb
+            .selectFrom('session')
+            .select('session.id')
+            .whereRef('session.connection_token_id', '=', 'connection_token.id')
+            .where('session.state', '<>', 'ended'),
+        ),
       ]),
-    );
+    ]),
+  ]);
 }
 
 /** Over the letters alone: whoever types it leaves hyphens out, or writes capitals. NTLM forgives neither. */

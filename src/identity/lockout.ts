@@ -46,12 +46,19 @@ export async function reserveAttempt(
   return { failures: row.failures, locks: row.locked_until !== null, until: row.locked_until ?? undefined };
 }
 
-/** The factor was right but the login is not complete: this attempt does not count, older ones still do. */
-export async function returnAttempt(db: Db, user: UserId, reservation: Reservation): Promise<void> {
+/**
+ * The factor was right but the login is not complete, or it was no guess: this attempt does not count, older ones still
+ * do. For nobody the same statement runs.
+ */
+export async function returnAttempt(
+  db: Db,
+  user: UserId | undefined,
+  reservation: Pick<Reservation, 'locks'>,
+): Promise<void> {
   await sql`
     update users set failures = greatest(failures - 1, 0),
       locked_until = case when ${reservation.locks} then null else locked_until end
-    where id = ${user}`.execute(db);
+    where id = ${user ?? nobody}`.execute(db);
 }
 
 /** The login is complete: nothing is held against the user any more. */

@@ -7,6 +7,7 @@
  * answer of a wrong password after the same work; the reason goes to the audit trail and nowhere else.
  */
 import { type Actor, record } from '../audit/audit.ts';
+import { canonicalAddress } from '../base/addresses.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ConnectionTokenId, UserId } from '../base/ids.ts';
 import type { Secret } from '../base/secret.ts';
@@ -122,6 +123,7 @@ const mostAttempts = 20;
 class OpenLogin {
   readonly context: LoginContext;
   readonly name: string;
+  /** Canonical. */
   readonly address: string;
   readonly protocol: string;
   first: 'password' | 'publickey' | undefined;
@@ -135,7 +137,7 @@ class OpenLogin {
   constructor(context: LoginContext, request: LoginRequest) {
     this.context = context;
     this.name = canonicalName(request.user);
-    this.address = request.address;
+    this.address = canonicalAddress(request.address);
     this.protocol = request.protocol;
   }
 
@@ -188,10 +190,11 @@ async function judgeNtlm(login: Login, claim: NtlmClaim): Promise<Secret | undef
   const reservation = await reserveAttempt(db, letIn?.id, now, lockout ?? usualLockout);
   const judged = reservation === undefined || late ? undefined : letIn?.id;
   const found = await provenToken(db, sealer, judged, login.address, claim, now);
-  if (found === undefined || user === undefined || reservation === undefined) {
+  if (found === undefined || found === 'over' || user === undefined || reservation === undefined) {
     const code = late ? 'identity.too-many-attempts' : bar === undefined ? 'identity.token-wrong' : barCode[bar];
     if (late) login.over = true;
-    await refused(login, user, { kind: 'token' }, { right: false, code, reservation });
+    const counted = await unlessOver(db, user, reservation, found);
+    await refused(login, user, { kind: 'token' }, { right: false, code, reservation: counted });
     return undefined;
   }
   await returnAttempt(db, user.id, reservation);
@@ -302,14 +305,30 @@ async function judgeFactor(
       const reservation = await reserveAttempt(db, user?.id, now, lockout ?? usualLockout);
       const judged = reservation === undefined ? undefined : user;
       const token = await useToken(db, judged, login.address, factor.token, login.proven, now);
-      if (token !== undefined && reservation !== undefined)
+      if (token !== undefined && token !== 'over' && reservation !== undefined)
         return { right: true, code: 'identity.token-wrong', reservation, token };
+      const counted = await unlessOver(db, user, reservation, token);
       if (reservation === undefined) return wrong('identity.user-locked');
-      return { ...wrong('identity.token-wrong'), reservation };
+      return { ...wrong('identity.token-wrong'), reservation: counted };
     }
     default:
       return factor satisfies never;
   }
+}
+
+/**
+ * A token that is over is no guess: its client tries again by itself with what it remembers, and must not lock its user
+ * out. The attempt is given back, and the same statement runs for everybody else. Returns what still counts.
+ */
+async function unlessOver(
+  db: Db,
+  user: Pick<User, 'id'> | undefined,
+  reservation: Reservation | undefined,
+  token: unknown,
+): Promise<Reservation | undefined> {
+  const over = token === 'over' && reservation !== undefined;
+  await returnAttempt(db, over ? user?.id : undefined, reservation ?? { locks: false });
+  return over ? undefined : reservation;
 }
 
 const barCode: Readonly<Record<Bar | 'unknown', IdentityErrorCode>> = {

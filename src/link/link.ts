@@ -11,7 +11,7 @@ export { type Answers, answerer, ask, Bytes, checkFields, question } from './fie
 export { type Answerer, Line } from './line.ts';
 export { type GateQuestions, longestEvent, questions, told } from './questions.ts';
 export { looksLikeToken } from './connection-token.ts';
-export { formatRdpUser, parseRdpUser } from './rdp-user.ts';
+export { formatRdpUser, parseRdpUser, type RdpUser } from './rdp-user.ts';
 export { formatSelector, parseSelector, type Selector } from './selector.ts';
 
 /** The keeper as a gate sees it. */

@@ -1,18 +1,26 @@
 /** Desktops: which words a grant may have, what a token restricts, when one may be made, and when it is taken back. */
 import { sql } from 'kysely';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   type Authorization,
   authorize,
   type Destination,
   endRevoked,
+  endSession,
   isSubprotocol,
+  killSession,
+  killsWaiting,
   mayOpen,
   openSession,
+  type RdpConditions,
+  type SessionRecord,
+  sessionsInProgress,
+  sessionsToEnd,
 } from '../../src/access/access.ts';
 import { termsOf } from '../../src/access/plan/rdp-terms.ts';
 import { isRefusal } from '../../src/base/errors.ts';
 import type { GateId } from '../../src/base/ids.ts';
+import type { Secret } from '../../src/base/secret.ts';
 import { beginLogin, type Identity, mintToken, setDisabled, submitFactor } from '../../src/identity/identity.ts';
 import { audited, identityOf, operator } from '../identity/people.ts';
 import { desktops, type Place } from './place.ts';
@@ -36,6 +44,10 @@ const ask = async (who: Identity, destination: Partial<Destination>): Promise<Au
 
 /** Logs in with a token for one account and service of win-01. */
 async function withToken(account = 'admin', service = 'rdp', source?: string): Promise<Identity> {
+  return await login(await minted(account, service, source));
+}
+
+async function minted(account = 'admin', service = 'rdp', source?: string): Promise<Secret> {
   const { db, vault } = room;
   const allowed = await mayOpen(
     db,
@@ -49,10 +61,14 @@ async function withToken(account = 'admin', service = 'rdp', source?: string): P
   const words = { userName: 'alice', label: allowed.account.label, serviceName: service, minutes: 10 };
   const place = { target: allowed.target.id, account: allowed.account.id, service: allowed.service.id };
   const bound = source === undefined ? {} : { source };
-  const minted = await mintToken(db, vault, { user: allowed.user.id, ...words, ...place, ...bound }, now, operator);
-  if (isRefusal(minted)) throw new Error(minted.reason);
-  const login = beginLogin(room.context, { user: 'alice', address: from, protocol: 'rdp' });
-  const verdict = await submitFactor(login, { kind: 'token', token: minted.token });
+  const answer = await mintToken(db, vault, { user: allowed.user.id, ...words, ...place, ...bound }, now, operator);
+  if (isRefusal(answer)) throw new Error(answer.reason);
+  return answer.token;
+}
+
+async function login(token: Secret): Promise<Identity> {
+  const begun = beginLogin(room.context, { user: 'alice', address: from, protocol: 'rdp' });
+  const verdict = await submitFactor(begun, { kind: 'token', token });
   if (verdict.kind !== 'accepted') throw new Error('the token was not taken');
   return verdict.identity;
 }
@@ -221,6 +237,116 @@ describe('a login with a connection token', () => {
   });
 });
 
+describe('the session of a token', () => {
+  const gate = 'g1' as GateId;
+  const tokens = async () => await room.db.selectFrom('connection_token').select('id').execute();
+  beforeEach(async () => await room.grant({ name: 'g', ...admins, subprotocols: ['rdp'] }));
+  afterEach(async () => {
+    for (const { id } of await sessionsInProgress(room.db)) await endSession(room.db, id, { outcome: 'closed' }, now);
+  });
+
+  async function open(identity: Identity): Promise<SessionRecord> {
+    return await openSession(room.db, (await ask(identity, {})) as Authorization, { gate }, now);
+  }
+
+  test('is one at a time: its client that comes back ends the one before', async () => {
+    const token = await minted();
+    const first = await open(await login(token));
+    expect(await killsWaiting(room.db)).toEqual([]);
+    const second = await open(await login(token));
+    const reason = 'the same client came back';
+    expect(await killsWaiting(room.db)).toEqual([{ session: first.id, gate, reason }]);
+    expect((await audited(room.db, 'session.killed')).at(-1)).toMatchObject({
+      actor: { kind: 'user', name: 'alice' },
+      about: { session: first.id },
+      details: { reason },
+    });
+    // The one that goes takes nothing from the one that came.
+    await endSession(room.db, first.id, { outcome: 'killed' }, now);
+    const third = await open(await login(token));
+    expect(await killsWaiting(room.db)).toEqual([{ session: second.id, gate, reason }]);
+    expect(third.killReason).toBeUndefined();
+  });
+
+  test('is one also when two clients come at once', async () => {
+    const token = await minted();
+    const identities = [await login(token), await login(token)];
+    await Promise.all(identities.map(open));
+    expect(await sessionsInProgress(room.db)).toHaveLength(2);
+    expect(await killsWaiting(room.db)).toHaveLength(1);
+  });
+
+  test('does not come back once it was killed, and its token is on record as taken back', async () => {
+    const token = await minted();
+    const session = await open(await login(token));
+    const already = await login(token);
+    expect(await killSession(room.db, session.id, 'enough', operator)).toBe(true);
+    await expect(login(token)).rejects.toThrow('was not taken');
+    expect(await tokens()).toEqual([]);
+    expect((await audited(room.db, 'identity.token.revoked')).at(-1)).toMatchObject({
+      actor: operator,
+      details: { user: 'alice', reason: 'its session was killed' },
+    });
+    // Nor by a login that had got in before.
+    await expect(open(already)).rejects.toMatchObject({ code: 'access.session-ended' });
+    expect(await killSession(room.db, session.id, 'again', operator)).toBe(true);
+  });
+
+  test('does not come back by a right that was withdrawn and given again', async () => {
+    const token = await minted();
+    await login(token);
+    await endRevoked(room.db, now);
+    expect(await tokens()).toHaveLength(1);
+    await room.grant();
+    await endRevoked(room.db, now);
+    await room.grant({ name: 'g', ...admins, subprotocols: ['rdp'] });
+    await expect(login(token)).rejects.toThrow('was not taken');
+  });
+});
+
+describe('a desktop that runs', () => {
+  const had = { depth: 24, idleMinutes: 30, maxWidth: 1920, maxHeight: 1080, keys: 'masked' } as const;
+  const under = async (rdp: RdpConditions) => await room.grant({ name: 'g', ...admins, subprotocols: ['rdp'], rdp });
+  afterEach(async () => {
+    for (const { id } of await sessionsInProgress(room.db)) await endSession(room.db, id, { outcome: 'closed' }, now);
+  });
+
+  test.each<[string, RdpConditions, RdpConditions]>([
+    ['a shorter idle time', had, { ...had, idleMinutes: 29 }],
+    ['an idle time where there was none', { keys: 'none' }, { keys: 'none', idleMinutes: 1440 }],
+    ['fewer colours', had, { ...had, depth: 16 }],
+    ['a narrower screen', had, { ...had, maxWidth: 1919 }],
+    ['a lower screen', had, { ...had, maxHeight: 1079 }],
+    ['one application', had, { ...had, application: 'notepad.exe' }],
+    ['another application', { ...had, application: 'notepad.exe' }, { ...had, application: 'calc.exe' }],
+    ['all keys on record', had, { ...had, keys: 'all' }],
+    ['keys on record', { ...had, keys: 'none' }, had],
+  ])('ends when its grant comes to say %s', async (_, before, after) => {
+    await under(before);
+    const token = await minted();
+    const authorization = (await ask(await login(token), {})) as Authorization;
+    const { id, gate } = await openSession(room.db, authorization, { gate: 'g1' as GateId }, now);
+    expect(await sessionsToEnd(room.db, now)).toEqual([]);
+    await under(after);
+    const reason = 'the conditions here became stricter';
+    expect(await sessionsToEnd(room.db, now)).toEqual([{ session: id, gate, reason }]);
+    // One that begins now is as they say.
+    await endSession(room.db, id, { outcome: 'killed' }, now);
+    const anew = (await ask(alice, { target: 'win-01', account: 'admin', service: 'rdp' })) as Authorization;
+    await openSession(room.db, anew, { gate }, now);
+    expect(await sessionsToEnd(room.db, now)).toEqual([]);
+  });
+
+  test('stays when its grant comes to say more', async () => {
+    const narrow = { depth: 16, idleMinutes: 5, maxWidth: 800, maxHeight: 600, application: 'a', keys: 'all' } as const;
+    await under(narrow);
+    const authorization = (await ask(await withToken(), {})) as Authorization;
+    await openSession(room.db, authorization, { gate: 'g1' as GateId }, now);
+    await under({ depth: 32, keys: 'masked' });
+    expect(await sessionsToEnd(room.db, now)).toEqual([]);
+  });
+});
+
 describe('a token may be made', () => {
   const may = async (user: string, destination: Partial<Destination> = {}, at = now, address?: string) =>
     await mayOpen(room.db, user, { target: 'win-01', protocol: 'rdp', ...destination }, address, at, operator);
@@ -291,12 +417,12 @@ describe('a token is taken back', () => {
     await setDisabled(room.db, 'alice', false, operator);
   });
 
-  test('by nobody while all of that stands; when it has expired it is removed', async () => {
+  test('by nobody while all of that stands; a day later it is removed', async () => {
     await room.grant({ name: 'g', ...admins, subprotocols: ['rdp'] });
     await unused();
-    await endRevoked(room.db, now + 9 * 60_000);
+    await endRevoked(room.db, now + 24 * 60 * 60_000 - 1);
     expect(await left()).toHaveLength(1);
-    await endRevoked(room.db, now + 10 * 60_000);
+    await endRevoked(room.db, now + 24 * 60 * 60_000);
     expect(await left()).toEqual([]);
   });
 });

@@ -1,13 +1,15 @@
 /** Connection tokens: what they are bound to, that one is used once, and by whom it may be used again. */
 import { createHmac, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../src/base/secret.ts';
 import type { AccountId, TargetId } from '../../src/base/ids.ts';
 import { isRefusal } from '../../src/base/errors.ts';
+import { newId } from '../../src/base/new-id.ts';
 import { targetNamed } from '../../src/estate/estate.ts';
 import {
   beginLogin,
   interceptedLogin,
+  liveTokens,
   type Login,
   type LoginContext,
   type Minted,
@@ -221,6 +223,18 @@ test('a token with a source is worth nothing from elsewhere', async () => {
   expect(await bring(begin('alice', '192.0.2.20'), token)).toMatchObject({ kind: 'accepted' });
 });
 
+test('an address is the same in whatever way it is written', async () => {
+  for (const [source, seen, again] of [
+    ['192.0.2.20', '::ffff:192.0.2.20', '192.0.2.20'],
+    ['2001:DB8:0::1', '2001:db8::1', '2001:0db8::0:1'],
+  ] as const) {
+    const { token } = await mint({ source });
+    expect(await submitNtlm(begin('alice', seen), claimOf(token.revealText()))).toBeDefined();
+    expect(await bring(begin('alice', seen), token)).toMatchObject({ kind: 'accepted' });
+    expect(await bring(begin('alice', again), token)).toMatchObject({ kind: 'accepted' });
+  }
+});
+
 test('at most twenty live tokens a user, also when they are asked for at once; used ones make room', async () => {
   const made = await Promise.all(Array.from({ length: 24 }, () => tryMint()));
   const tokens = made.flatMap((one) => (isRefusal(one) ? [] : [one]));
@@ -257,16 +271,13 @@ test('a client of RDP may log in with a password too', async () => {
   expect(await submitFactor(begin(), password('a long enough sentence'))).toMatchObject({ kind: 'accepted' });
 });
 
-test('what nobody can use any more is removed; a used one stays while its session lives', async () => {
-  const { db, clock } = room;
-  const at = clock.now();
-  const [used, held] = [await mint(), await mint(), await mint({ minutes: 1 })];
-  for (const { token } of [used, held]) await bring(begin(), token);
-  await db
+/** A row of a session that this token opened. */
+async function sessionOf(token: Minted, at: number): Promise<void> {
+  await room.db
     .insertInto('session')
     .values({
-      id: '0190aaaa-0000-7000-8000-000000000001' as never,
-      authorization_id: '0190aaaa-0000-7000-8000-000000000002' as never,
+      id: newId(),
+      authorization_id: newId(),
       user_id: null,
       user_name: 'alice',
       account_id: null as AccountId | null,
@@ -287,23 +298,84 @@ test('what nobody can use any more is removed; a used one stays while its sessio
       recording_id: null,
       until: null,
       kill_reason: null,
-      connection_token_id: held.id,
+      connection_token_id: token.id,
     })
     .execute();
+}
+
+test('a used one is good while its session lives, for twelve hours at most', async () => {
+  const { db, clock } = room;
+  const at = clock.now();
+  const [used, held] = [await mint(), await mint()];
+  for (const { token } of [used, held]) await bring(begin(), token);
+  await sessionOf(held, at);
   clock.set(at + 3 * minute);
-  expect(await pruneTokens(db, clock.now())).toBe(2);
-  expect(await bring(begin(), held.token)).toMatchObject({
-    kind: 'accepted',
-    identity: { token: { reconnect: true } },
-  });
+  expect(await bring(begin(), used.token)).toMatchObject({ kind: 'refused' });
+  expect((await liveTokens(db, clock.now())).map(({ id }) => id)).toEqual([held.id]);
+  clock.set(at + 12 * 60 * minute - 1);
+  const back = { kind: 'accepted', identity: { token: { reconnect: true } } };
+  expect(await bring(begin(), held.token)).toMatchObject(back);
+  clock.set(at + 12 * 60 * minute);
+  expect(await submitNtlm(begin(), claimOf(held.token.revealText()))).toBeUndefined();
+  expect(await bring(begin(), held.token)).toMatchObject({ kind: 'refused' });
+  clock.set(at + 3 * minute);
+  expect(await bring(begin(), held.token)).toMatchObject(back);
   await db
     .updateTable('session')
     .set({ state: 'ended', ended_at: new Date(), outcome: 'closed' })
     .where('connection_token_id', '=', held.id)
     .execute();
   expect(await bring(begin(), held.token)).toMatchObject({ kind: 'refused' });
-  expect(await pruneTokens(db, clock.now())).toBe(1);
   clock.set(at);
+});
+
+test('what nobody could use any more for hours is removed', async () => {
+  const { db, clock } = room;
+  const at = clock.now();
+  await mint();
+  await sessionOf(await mint(), at);
+  expect(await pruneTokens(db, at + 24 * 60 * minute - 1)).toBe(0);
+  expect(await pruneTokens(db, at + 24 * 60 * minute)).toBe(2);
+});
+
+describe('a token that is over', () => {
+  const failures = async (): Promise<number | undefined> =>
+    (await room.db.selectFrom('users').select('failures').where('name', '=', 'alice').executeTakeFirst())?.failures;
+
+  test.each<[string, Wish, (token: Secret) => Promise<unknown>, number]>([
+    ['used up', {}, async (token) => await bring(begin(), token), 2 * minute],
+    ['too late', {}, async () => {}, 10 * minute],
+    ['for another address', { source: '192.0.2.20' }, async () => {}, 0],
+  ])('is refused like a wrong one when it is %s, but locks nobody out', async (_, wish, happens, later) => {
+    const at = room.clock.now();
+    const { token } = await mint(wish);
+    await happens(token);
+    room.clock.set(at + later);
+    const wrong = await bring(begin(), Secret.fromText('aaaa-aaaa'));
+    await room.db.updateTable('users').set({ failures: 4 }).where('name', '=', 'alice').execute();
+    expect(await bring(begin(), token)).toEqual(wrong);
+    expect(await submitNtlm(begin(), claimOf(token.revealText()))).toBeUndefined();
+    expect(await failures()).toBe(4);
+    expect((await userNamed(room.db, 'alice'))?.lockedUntil).toBeUndefined();
+    const refused = (await audited(room.db, 'identity.login.refused')).slice(-2);
+    expect(refused.map(({ details }) => details['code'])).toEqual(['identity.token-wrong', 'identity.token-wrong']);
+    expect(await bring(begin(), Secret.fromText('aaaa-aaaa'))).toEqual(wrong);
+    expect((await userNamed(room.db, 'alice'))?.lockedUntil).toBeDefined();
+    room.clock.set(at);
+  });
+
+  test('costs the same questions as one that never was', async () => {
+    const { token } = await mint({ source: '192.0.2.20' });
+    const ask = async (text: string): Promise<number[]> => {
+      const { db, asked } = counted(room.db);
+      const login = begin('alice', from, { ...room.context, db });
+      await submitNtlm(login, claimOf(text));
+      const proof = asked();
+      await bring(login, Secret.fromText(text));
+      return [proof, asked() - proof];
+    };
+    expect(await ask(token.revealText())).toEqual(await ask('aaaa-aaaa'));
+  });
 });
 
 test('a token that was altered in the database opens nothing, and the alarm is raised', async () => {

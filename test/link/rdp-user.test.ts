@@ -13,7 +13,8 @@ describe('a user name', () => {
     ['alice@root@win-01', '', { user: 'alice', account: 'root', target: 'win-01' }],
     ['ann@corp.example%root%win-01', '', { user: 'ann@corp.example', account: 'root', target: 'win-01' }],
     ['ann%40corp.example@win-01', '', { user: 'ann@corp.example', target: 'win-01' }],
-    ['alice', 'win-01', { user: 'alice', target: 'win-01' }],
+    ['alice', 'win-01', { user: 'alice', target: 'win-01', guessed: true }],
+    ['alice', 'DESKTOP-1,rdp', { user: 'alice', target: 'desktop-1', service: 'rdp', guessed: true }],
     ['alice', 'not a target', { user: 'alice' }],
     ['alice%win-01', 'OTHER', { user: 'alice', target: 'win-01' }],
   ])('%s with domain %j', (user, domain, meaning) => {

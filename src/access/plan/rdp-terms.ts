@@ -49,6 +49,19 @@ export function termsOf(conditions: readonly RdpConditions[]): RdpTerms {
   };
 }
 
+/** Whether a desktop that was opened under `had` is more than what `has` allows, or is recorded less than `has` demands. */
+export function isStricter(has: RdpTerms, had: RdpTerms): boolean {
+  const less = (of: 'maxWidth' | 'maxHeight' | 'idleMinutes'): boolean => (has[of] ?? Infinity) < (had[of] ?? Infinity);
+  return (
+    has.depth < had.depth ||
+    less('maxWidth') ||
+    less('maxHeight') ||
+    less('idleMinutes') ||
+    (has.application !== undefined && has.application !== had.application) ||
+    byEvidence.indexOf(has.keys) > byEvidence.indexOf(had.keys)
+  );
+}
+
 const numbers = { maxWidth: [200, 8192], maxHeight: [200, 8192], idleMinutes: [1, 1440] } as const;
 
 /** What is wrong with conditions that somebody wrote, in words; undefined if nothing is. */

@@ -1,4 +1,4 @@
-/** Tables of the access room, as kysely sees them. Migrations: `db/migrations/050_access.ts`, `051_rdp.ts`. */
+/** Tables of the access room, as kysely sees them. Migrations: `db/migrations/050_access.ts`, `051_rdp.ts`, `052_session_terms.ts`. */
 import type { ColumnType, Generated } from 'kysely';
 import type { AccountId, GrantId, GroupId, Id, RecordingId, SessionId, TargetId, UserId } from '../../base/ids.ts';
 
@@ -67,6 +67,8 @@ export interface SessionTable {
   until: Date | null;
   kill_reason: string | null;
   connection_token_id: Id<'connection-token'> | null;
+  /** The terms of a desktop; written as JSON text. */
+  rdp: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>;
 }
 
 export type AccessTables = {

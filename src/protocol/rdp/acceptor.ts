@@ -45,6 +45,8 @@ export interface AcceptOptions<Proof> {
   readonly secure: SecureContext | undefined;
   /** Undefined where nobody is asked for CredSSP. */
   readonly judge: Judge<Proof> | undefined;
+  /** Called with the proof of a client that went no further: there may be a secret in it. */
+  readonly discard?: (proof: Proof) => void;
 }
 
 export interface StaticChannel extends ChannelRequest {
@@ -90,8 +92,20 @@ export async function acceptClient<Proof>(
     if (proof === undefined) return undefined;
   }
 
+  try {
+    return { request, selected, proof, ...(await settle(stream, request, late.signal)) };
+  } catch (error) {
+    if (proof !== undefined) options.discard?.(proof);
+    throw error;
+  }
+}
+
+type Settled = Omit<Accepted<never>, 'request' | 'selected' | 'proof'>;
+
+/** From the settings to Client Info. */
+async function settle(stream: RdpStream, request: ConnectionRequest, signal: AbortSignal): Promise<Settled> {
   // -- Settings and channels -----------------------------------------------------------------------------------------
-  const blocks = sound(decodeConnectInitial(await stream.frame(late.signal)));
+  const blocks = sound(decodeConnectInitial(await stream.frame(signal)));
   const core = sound(decodeClientCore(dataOf(blocks, block.csCore)));
   const net = blocks.find(({ type }) => type === block.csNet);
   const requested = net === undefined ? [] : sound(decodeClientNet(net.data));
@@ -105,7 +119,7 @@ export async function acceptClient<Proof>(
 
   // -- Joins, until the first data, which is Client Info -------------------------------------------------------------
   for (let left = joinsPerChannel * (channels.length + 4); left > 0; left--) {
-    const pdu = sound(decodeMcs(await stream.frame(late.signal)));
+    const pdu = sound(decodeMcs(await stream.frame(signal)));
     switch (pdu.kind) {
       case 'erect-domain':
         break;
@@ -117,17 +131,7 @@ export async function acceptClient<Proof>(
         break;
       case 'data':
         if (pdu.channel !== ioChannel) break;
-        return {
-          request,
-          selected,
-          proof,
-          blocks,
-          core,
-          channels,
-          io: ioChannel,
-          user,
-          info: sound(decodeClientInfo(pdu.data)),
-        };
+        return { blocks, core, channels, io: ioChannel, user, info: sound(decodeClientInfo(pdu.data)) };
       case 'disconnect':
         throw new RdpError('rdp.closed', 'the client left before it logged in');
       default:
@@ -146,7 +150,7 @@ async function firstMessage(stream: RdpStream, signal: AbortSignal): Promise<Con
 /** CredSSP whenever both sides know it, else TLS; RDP's own encryption never. */
 function choose(
   { protocols, flags }: ConnectionRequest,
-  options: AcceptOptions<unknown>,
+  options: Pick<AcceptOptions<unknown>, 'judge'>,
 ): number | { readonly failure: number; readonly why: string } {
   if ((flags & (requestFlag.restrictedAdmin | requestFlag.remoteGuard)) !== 0)
     return { failure: negotiationFailure.inconsistentFlags, why: 'a client that delegates no password' };

@@ -59,6 +59,7 @@ export async function answerRdp(
     stream,
     {
       secure: certificate.context,
+      discard: ({ token }) => token[Symbol.dispose](),
       judge: (secured, waiting) => proveByCredSsp(secured, certificate.leaf, place.keeper, peer, waiting),
     },
     signal,
@@ -145,10 +146,10 @@ async function finishLogin(
   try {
     if (proof !== undefined) {
       using token = proof.token;
-      return (await submitToken(place.keeper, proof.login, token, signal)) ? proof.login : undefined;
+      return await submitToken(place.keeper, proof.login, token, signal);
     }
     const login = await beginLogin(place.keeper, peer, { user: info.user, domain: info.domain }, signal);
-    return (await submitPassword(place.keeper, login, password, signal)) ? login : undefined;
+    return await submitPassword(place.keeper, login, password, signal);
   } catch (error) {
     place.log.debug({ peer: peer.address, reason: wordsOf(error) }, 'a login could not be finished');
     throw error;

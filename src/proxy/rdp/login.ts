@@ -6,7 +6,7 @@
  */
 import { isRefusal } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
-import { type Keeper, looksLikeToken, parseRdpUser, type Selector } from '../../link/link.ts';
+import { type Keeper, looksLikeToken, parseRdpUser, type RdpUser } from '../../link/link.ts';
 import { ProxyError } from '../errors.ts';
 import type { Peer } from '../place.ts';
 
@@ -14,7 +14,7 @@ export interface Login {
   /** The keeper's handle. */
   readonly handle: string;
   /** Where it wants to go; without a target the token's place is meant. */
-  readonly wish: Selector;
+  readonly wish: RdpUser;
 }
 
 export async function beginLogin(
@@ -36,25 +36,32 @@ export async function beginLogin(
 
 type Factor = Parameters<Keeper['login.factor']>[0]['factor'];
 
-/** The token that CredSSP delegated. True if the login is finished. */
-export async function submitToken(keeper: Keeper, login: Login, token: Secret, signal: AbortSignal): Promise<boolean> {
-  return (await submit(keeper, login, { kind: 'token', secret: token.reveal() }, signal)) === 'accepted';
+/** The token that CredSSP delegated. The finished login, or undefined. */
+export async function submitToken(
+  keeper: Keeper,
+  login: Login,
+  token: Secret,
+  signal: AbortSignal,
+): Promise<Login | undefined> {
+  const verdict = await submit(keeper, login, { kind: 'token', secret: token.reveal() }, signal);
+  if (verdict !== 'accepted') return undefined;
+  // The token knows its place; a name of the client's own machine would only be another one.
+  return login.wish.guessed === true ? { handle: login.handle, wish: { user: login.wish.user } } : login;
 }
 
-/** A password from Client Info: a token if it looks like one, else a password with its code. True if the login is finished. */
+/** A password from Client Info: a token if it looks like one, else a password with its code. The finished login, or undefined. */
 export async function submitPassword(
   keeper: Keeper,
   login: Login,
   password: Secret,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Login | undefined> {
   if (looksLikeToken(password.reveal())) return await submitToken(keeper, login, password, signal);
   const { first, code } = withCode(password.reveal());
-  if (code === undefined)
-    return (await submit(keeper, login, { kind: 'password', secret: first }, signal)) === 'accepted';
   const verdict = await submit(keeper, login, { kind: 'password', secret: first }, signal);
-  if (verdict !== 'partial') return verdict === 'accepted';
-  return (await submit(keeper, login, { kind: 'totp', code }, signal)) === 'accepted';
+  const last =
+    verdict === 'partial' && code !== undefined ? await submit(keeper, login, { kind: 'totp', code }, signal) : verdict;
+  return last === 'accepted' ? login : undefined;
 }
 
 async function submit(

@@ -119,6 +119,19 @@ test('a connector and an acceptor agree over TLS on streams that are no sockets'
   expect(Buffer.from(chain[0] ?? []).equals(certificate.der)).toBe(true);
 });
 
+test('the proof of a client that goes no further is given up, and of one that does is handed on', async () => {
+  const asking = [encodeConnectionRequest(security.nla), ...goodClient.slice(1)];
+  const given: string[] = [];
+  const options = { secure: undefined, judge: async () => 'proof', discard: (proof: string) => void given.push(proof) };
+  const meet = async (sent: readonly Uint8Array[]) =>
+    await against(concat(sent), (stream, signal) => acceptClient(stream, options, signal));
+  expect(await meet(asking)).toMatchObject({ value: { proof: 'proof', selected: security.nla } });
+  expect(given).toEqual([]);
+  for (let count = 1; count < asking.length; count++)
+    expect(codeOf(await meet(asking.slice(0, count)))).toBe('rdp.closed');
+  expect(given).toEqual(Array(asking.length - 1).fill('proof'));
+});
+
 test('a good client is taken as far as Client Info, also when it comes in single bytes', async () => {
   expect(await accept(concat(goodClient))).toMatchObject({ value: { user: 1012, io: 1003, info: { user: 'alice' } } });
   const [ours, theirs] = duplexPair();
