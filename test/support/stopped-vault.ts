@@ -54,10 +54,8 @@ export async function openStoppedVault(data: string, rootKey: string): Promise<S
       if (key === undefined || name === undefined) throw new Error(`no recording ${id}`);
       const out = [];
       for await (const { detail } of readRecording(join(data, 'recordings', name), key, signal)) {
-        const bytes =
-          'bytes' in detail && detail.bytes instanceof Uint8Array
-            ? detail.bytes.slice()
-            : Buffer.from(JSON.stringify(detail));
+        const own = 'bytes' in detail ? detail.bytes : 'payload' in detail ? detail.payload : undefined;
+        const bytes = own instanceof Uint8Array ? own.slice() : Buffer.from(JSON.stringify(detail));
         out.push({ kind: detail.kind, bytes });
       }
       return out;
