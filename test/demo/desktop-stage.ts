@@ -64,14 +64,14 @@ const target = 'desk-01';
 const login = 'svc';
 const account = `${login}@${target}`;
 
-/** A bitmap without a point. */
-const noPointer = '/etc/no-pointer.xbm';
-const noPointerBitmap = `#define no_width 8
-#define no_height 2
-#define no_x_hot 0
-#define no_y_hot 0
-static char no_bits[] = {
-0x00, 0x00 };
+/** A pointer of one point in the colour of the empty desktop: one without any point would not be told to the client. */
+const pointer = { file: '/etc/dot.xbm', colour: '#204060' };
+const dot = `#define dot_width 8
+#define dot_height 2
+#define dot_x_hot 0
+#define dot_y_hot 0
+static char dot_bits[] = {
+0x01, 0x00 };
 `;
 
 const needed: readonly Package[] = [
@@ -103,7 +103,7 @@ export async function openDesktopStage(scratch: string, step: Step): Promise<Des
       startXrdp({ name: target, users: [{ name: login, password: secret }] }),
     ),
   );
-  await xrdp.machine.putFile(noPointer, noPointerBitmap, {
+  await xrdp.machine.putFile(pointer.file, dot, {
     mode: '0644',
   });
   const display = undo.use(await step('a display for the person', () => startDisplay({ width: 1024, height: 768 })));
@@ -134,11 +134,7 @@ export async function openDesktopStage(scratch: string, step: Step): Promise<Des
         const how = { user, password: token, security: 'nla', clipboard: true } as const;
         const trust = { fingerprint: shown.fingerprint };
         await using client = await startXfreerdp(display, { ...between, ...how, trust });
-        end.addEventListener('abort', () => {
-          console.error('DBG', client.log().slice(-1500));
-        });
         await client.connected(end);
-        console.error('DBG connected');
         const session = await xrdp.session(login, end);
         await use(display, session, words, end);
         return await look(client, session, words.typed, end);
@@ -159,28 +155,29 @@ async function use(
   { typed, copied }: { readonly typed: string; readonly copied: string },
   signal: AbortSignal,
 ): Promise<void> {
-  await writeClipboard(session, copied);
-  while ((await readClipboard(display, signal).catch(() => '')) !== copied) await pause(50, undefined, { signal });
-  console.error('DBG clip');
+  // Copied once more as long as nothing comes: the desktop may not have been ready for it.
+  for (let tries = 0; (await readClipboard(display, signal).catch(() => '')) !== copied; tries++) {
+    if (tries % 40 === 0) await writeClipboard(session, copied);
+    await pause(50, undefined, { signal });
+  }
   await moveTo(display, 200, 100);
   await type(display, `echo ${typed}\n`);
-  // The recording's picture has the pointer and a dump of the target's screen has none: where the desktop is empty, both have none.
-  await session.run(['xsetroot', '-cursor', noPointer, noPointer], {}, signal);
+  // The recording's picture has the pointer, and a dump of the target's screen has none.
+  const colours = ['-fg', pointer.colour, '-bg', pointer.colour];
+  await session.run(['xsetroot', '-cursor', pointer.file, pointer.file, ...colours], {}, signal);
   await moveTo(display, 950, 700);
 }
 
 /** Until the client shows the text, and the same as the target, and that for half a second. */
 async function look(client: RdpClient, session: Screen, text: string, signal: AbortSignal): Promise<Picture> {
-  const wanted = await painted(`\n${text}`.trim(), signal);
+  const wanted = await painted(text, signal);
   const same = (): Promise<Picture> =>
     untilSame(
       (cut) => picture(session, {}, cut),
       (cut) => client.picture(cut),
       signal,
     );
-  console.error('DBG typed');
   for (let before = await same(); ; ) {
-    console.error('DBG same');
     await pause(500, undefined, { signal });
     const now = await same();
     if (differingPixels(before, now) === 0 && find(now, wanted) !== undefined) return now;
