@@ -15,6 +15,15 @@ import type { DesktopDoor, DesktopPlace } from './rdp-place.ts';
 
 const patience = (): AbortSignal => AbortSignal.timeout(120_000);
 
+/** Logs in once, so that there is a desktop, which stays when its client leaves. */
+export async function startDesktop({ display, xrdpDoors: [door] }: DesktopPlace): Promise<void> {
+  const signal = patience();
+  if (door === undefined) throw new Error('there is no door');
+  await using client = await startXfreerdp(display, await door.options());
+  await client.connected(signal);
+  await door.screen(signal);
+}
+
 /** Milliseconds from the start of the client to the moment in which it shows the target's whole, unmoving screen. */
 export async function firstPicture(place: DesktopPlace, door: DesktopDoor): Promise<number> {
   const signal = patience();
