@@ -66,7 +66,12 @@ export async function scroll(place: DesktopPlace, door: DesktopDoor, lines: numb
 
 async function untilShown(client: RdpClient, target: Picture, signal: AbortSignal): Promise<void> {
   await client.window(signal);
-  while (differingPixels(target, await client.picture(signal)) > 0) await pause(5, undefined, { signal });
+  let apart: number | undefined;
+  try {
+    while ((apart = differingPixels(target, await client.picture(signal))) > 0) await pause(5, undefined, { signal });
+  } catch (cause) {
+    throw new Error(`${apart ?? 'all'} pixels never were the target's: ${client.log().slice(-500)}`, { cause });
+  }
 }
 
 /** What the kernel counts at the client's end of its connections to a port of a server: there is one client. */

@@ -47,15 +47,19 @@ export async function openDesktopPlace(): Promise<DesktopPlace> {
   const { product } = house;
   for (const service of ['desk-01', 'desk-01,rdp', 'nla-01,rdp'])
     await product.ask(['target', 'trust', service, '--yes']);
-  for (const [account, secret] of [
-    ['svc@desk-01', secrets.svc],
-    ['shadow@nla-01', secrets.shadow],
+  for (const [account, secret, unverified] of [
+    ['svc@desk-01', secrets.svc, false],
+    ['shadow@nla-01', secrets.shadow, true],
   ] as const)
-    await house.call('account.store', { account, secret: Buffer.from(secret), unverified: true });
+    await house.call('account.store', { account, secret: Buffer.from(secret), unverified });
 
-  // As deep as the gate lets it be, so that both are sent the same.
-  const bpp = 24;
-  const throughGate = async (account: string, target: string, security: 'nla' | 'tls'): Promise<FreeRdpOptions> => {
+  // As deep as the gate lets it be, so that both doors are sent the same; FreeRDP's server makes 16 of 24.
+  const throughGate = async (
+    account: string,
+    target: string,
+    security: 'nla' | 'tls',
+    bpp: 24 | 32,
+  ): Promise<FreeRdpOptions> => {
     const { user, token } = await house.call('connection-token.mint', { user: 'alice', target, account });
     return { ...product.rdp, user, password: token, security, bpp };
   };
@@ -71,20 +75,25 @@ export async function openDesktopPlace(): Promise<DesktopPlace> {
       {
         name: 'xrdp, direct (TLS)',
         gate: false,
-        options: async () => ({ ...xrdp, user: login, password: secrets.svc, security: 'tls', bpp }),
+        options: async () => ({ ...xrdp, user: login, password: secrets.svc, security: 'tls', bpp: 24 }),
         screen: desk,
       },
-      { name: 'xrdp, gate (TLS)', gate: true, options: () => throughGate(login, 'desk-01', 'tls'), screen: desk },
-      { name: 'xrdp, gate (NLA)', gate: true, options: () => throughGate(login, 'desk-01', 'nla'), screen: desk },
+      { name: 'xrdp, gate (TLS)', gate: true, options: () => throughGate(login, 'desk-01', 'tls', 24), screen: desk },
+      { name: 'xrdp, gate (NLA)', gate: true, options: () => throughGate(login, 'desk-01', 'nla', 24), screen: desk },
     ],
     shadowDoors: [
       {
         name: 'shadow, direct (NLA)',
         gate: false,
-        options: async () => ({ ...shadow, user: 'shadow', password: secrets.shadow, security: 'nla', bpp }),
+        options: async () => ({ ...shadow, user: 'shadow', password: secrets.shadow, security: 'nla', bpp: 32 }),
         screen: shown,
       },
-      { name: 'shadow, gate (NLA)', gate: true, options: () => throughGate('shadow', 'nla-01', 'nla'), screen: shown },
+      {
+        name: 'shadow, gate (NLA)',
+        gate: true,
+        options: () => throughGate('shadow', 'nla-01', 'nla', 32),
+        screen: shown,
+      },
     ],
     gatePid: () => {
       const gate = partsOf(product.pid).find(({ name }) => name === 'gate');
@@ -110,6 +119,7 @@ targets:
     services: [{ protocol: rdp, port: ${shadow.port} }]
 accounts: [{ name: svc@desk-01 }, { name: shadow@nla-01 }]
 grants:
-  - { name: desks, group: ops, targets: [desk-01, nla-01], subprotocols: [rdp], rdp: { keys: all } }
+  - { name: xrdp, group: ops, targets: [desk-01], subprotocols: [rdp], rdp: { depth: 24 } }
+  - { name: shadow, group: ops, targets: [nla-01], subprotocols: [rdp], rdp: { depth: 32 } }
 `;
 }
