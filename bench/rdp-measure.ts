@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { readFile } from 'node:fs/promises';
-import { differingPixels } from '../test/lab/rdp/compare.ts';
+import { differingPixels, untilSame } from '../test/lab/rdp/compare.ts';
 import type { Picture } from '../test/lab/rdp/picture.ts';
 import type { RdpClient } from '../test/lab/rdp/rdp-client.ts';
 import { picture } from '../test/lab/rdp/screen.ts';
@@ -57,7 +57,12 @@ export async function scroll(place: DesktopPlace, door: DesktopDoor, lines: numb
   const before = { bytes: await receivedFrom(options.port), cpu: await cpu() };
   const start = performance.now();
   await place.xrdp.scroll('svc', { seed, lines }, signal);
-  await untilShown(client, await picture(screen, {}, signal), signal);
+  // The terminal has been given the last line, and may still be drawing.
+  await untilSame(
+    (cut) => picture(screen, {}, cut),
+    (cut) => client.picture(cut),
+    signal,
+  );
   const ms = performance.now() - start;
   const [gate, all] = await cpu();
   const cost = door.gate ? { gateCpu: gate - before.cpu[0], allCpu: all - before.cpu[1] } : {};
@@ -74,10 +79,13 @@ async function untilShown(client: RdpClient, target: Picture, signal: AbortSigna
   }
 }
 
-/** What the kernel counts at the client's end of its connections to a port of a server: there is one client. */
+/** What the kernel counts at the one client's end of its connection to a server's port; the gate's own are not meant. */
 async function receivedFrom(port: number): Promise<number> {
-  const { stdout } = await runWell(['ss', '-tinHO', 'state', 'established', `dport = :${port}`]);
-  return [...stdout.matchAll(/bytes_received:(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  const { stdout } = await runWell(['ss', '-tinpHO', 'state', 'established', `dport = :${port}`]);
+  const line = stdout.split('\n').find((one) => one.includes('"xfreerdp"'));
+  const received = /bytes_received:(\d+)/.exec(line ?? '')?.[1];
+  if (received === undefined) throw new Error(`no client is connected to port ${port}`);
+  return Number(received);
 }
 
 export interface Crowd {
