@@ -39,6 +39,7 @@ export interface ProductOptions {
   readonly logLevel?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly port?: number;
+  readonly rdpPort?: number;
   /** Put before the command, e.g. a tracer. */
   readonly wrap?: readonly string[];
   /** The `src/main.ts` of another copy of the program. */
@@ -70,7 +71,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     '--ssh-listen',
     `127.0.0.1:${options.port ?? 0}`,
     '--rdp-listen',
-    '127.0.0.1:0',
+    `127.0.0.1:${options.rdpPort ?? 0}`,
     '--gates',
     String(options.gates ?? 1),
     '--log-level',

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { parseId, type RecordingId, type Sigkey } from '../../src/base/ids.ts';
 import { silent } from '../../src/base/log.ts';
+import type { Secret } from '../../src/base/secret.ts';
 import { openDatabase } from '../../src/db/db.ts';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { readRecording } from '../../src/recording/recording.ts';
@@ -19,6 +20,8 @@ export interface StoppedVault extends AsyncDisposable {
   ): Promise<{ readonly sigkey: Sigkey; readonly current: boolean; readonly bytes: Uint8Array }[]>;
   /** All events of a recording, decrypted and decompressed, as one string of bytes each. */
   recording(id: string): Promise<{ readonly kind: string; readonly bytes: Uint8Array }[]>;
+  /** The file of a recording, and its key, which is the caller's to dispose. */
+  recordingFile(id: string): Promise<{ readonly path: string; readonly key: Secret }>;
   readonly url: string;
 }
 
@@ -31,6 +34,13 @@ export async function openStoppedVault(data: string, rootKey: string): Promise<S
     await openVault({ db, rootKeyPath: rootKey, dataDirectory: data, log: silent, clock: systemClock }, signal),
   );
   const actor = { kind: 'system', part: 'proof' } as const;
+  const recordingFile: StoppedVault['recordingFile'] = async (id) => {
+    const recording = parseId<RecordingId>(id);
+    const name = readdirSync(join(data, 'recordings')).find((file) => file === `${id}.recording`);
+    const key = recording === undefined ? undefined : await vault.openRecordingKey(recording);
+    if (key === undefined || name === undefined) throw new Error(`no recording ${id}`);
+    return { path: join(data, 'recordings', name), key };
+  };
   const owned = undo.move();
   return {
     url: server.adminUrl,
@@ -47,17 +57,14 @@ export async function openStoppedVault(data: string, rootKey: string): Promise<S
       }
       return out;
     },
+    recordingFile,
     recording: async (id) => {
-      const recording = parseId<RecordingId>(id);
-      const name = readdirSync(join(data, 'recordings')).find((file) => file.startsWith(id));
-      using key = recording === undefined ? undefined : await vault.openRecordingKey(recording);
-      if (key === undefined || name === undefined) throw new Error(`no recording ${id}`);
+      const { path, key: borrowed } = await recordingFile(id);
+      using key = borrowed;
       const out = [];
-      for await (const { detail } of readRecording(join(data, 'recordings', name), key, signal)) {
-        const bytes =
-          'bytes' in detail && detail.bytes instanceof Uint8Array
-            ? detail.bytes.slice()
-            : Buffer.from(JSON.stringify(detail));
+      for await (const { detail } of readRecording(path, key, signal)) {
+        const own = 'bytes' in detail ? detail.bytes : 'payload' in detail ? detail.payload : undefined;
+        const bytes = own instanceof Uint8Array ? own.slice() : Buffer.from(JSON.stringify(detail));
         out.push({ kind: detail.kind, bytes });
       }
       return out;

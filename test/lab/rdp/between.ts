@@ -1,11 +1,12 @@
 /**
  * Somebody between a client and a server of RDP: it ends TLS on both sides with a certificate of its own, and passes on
- * what is said inside, which it sees. It changes nothing, so only who checks whom he talks to can notice it.
+ * what is said inside, which it sees. It changes nothing, so only who checks whom he talks to can notice it; and nobody
+ * can if it was given the server's own key.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext } from 'node:tls';
-import { makeSelfSigned } from './self-signed.ts';
+import { makeSelfSigned, type SelfSigned } from './self-signed.ts';
 import { choosesTls, readTpkt, serveTls } from './tpkt.ts';
 
 export interface Between extends AsyncDisposable {
@@ -22,9 +23,12 @@ export interface Between extends AsyncDisposable {
   readonly terminated: number;
 }
 
-/** Starts on 127.0.0.1, in front of `to`. */
-export async function startBetween(to: { readonly address: string; readonly port: number }): Promise<Between> {
-  const { certificate, key, fingerprint } = await makeSelfSigned('somebody between');
+/** Starts on 127.0.0.1, in front of `to`; `shown` is what it shows instead of a certificate of its own. */
+export async function startBetween(
+  to: { readonly address: string; readonly port: number },
+  shown?: SelfSigned,
+): Promise<Between> {
+  const { certificate, key, fingerprint } = shown ?? (await makeSelfSigned('somebody between'));
   const secureContext = createSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' });
   const seen = { up: Buffer.alloc(0), down: Buffer.alloc(0) };
   const sockets = new Set<Socket>();
