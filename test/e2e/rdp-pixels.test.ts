@@ -24,15 +24,26 @@ describe.runIf(fullMachines)('a recorded desktop', { timeout: 60_000 }, () => {
   }, 180_000);
   afterAll(async () => await desk?.[Symbol.asyncDispose]());
 
-  /** Scrolls words of a seed, and takes the picture on which both sides agree. */
-  async function scrolled({ client, screen }: Visit, account: string, seed: number): Promise<Shot> {
+  /** The next moment at which client and target show the same, and had before what they had after. */
+  async function still({ client, screen }: Visit): Promise<Shot> {
+    const both = (): Promise<Picture> =>
+      untilSame(
+        (signal) => picture(screen, {}, signal),
+        (signal) => client.picture(signal),
+        soon(20),
+      );
+    for (let seen = await both(); ; ) {
+      const at = Date.now();
+      const again = await both();
+      if (differingPixels(seen, again) === 0) return { at, seen };
+      seen = again;
+    }
+  }
+
+  /** Scrolls words of a seed, as many as the seed says. */
+  async function scrolled(session: Visit, account: string, seed: number): Promise<Shot> {
     await desk.xrdp.scroll(account, { seed, lines: 40 + ((seed * 37) % 120) }, soon(20));
-    const seen = await untilSame(
-      (signal) => picture(screen, {}, signal),
-      (signal) => client.picture(signal),
-      soon(20),
-    );
-    return { at: Date.now(), seen };
+    return await still(session);
   }
 
   test.each([
@@ -45,6 +56,7 @@ describe.runIf(fullMachines)('a recorded desktop', { timeout: 60_000 }, () => {
     ['rdesktop with 24 bits', 'old', { program: 'rdesktop', bpp: 24 }, 24],
   ] as const)('is to the pixel what the target showed: %s', async (_, account, how, depth) => {
     await using session = await visit(desk, account, how);
+    await still(session);
     await hidePointer(desk, session.screen);
     const shots: Shot[] = [];
     for (const seed of [1, 2, 3]) shots.push(await scrolled(session, account, seed * 7 + depth));
@@ -52,5 +64,48 @@ describe.runIf(fullMachines)('a recorded desktop', { timeout: 60_000 }, () => {
     const recorded = await session.end();
     for (const { at, seen } of shots) expect(differingPixels(await recorded.at(at), seen)).toBe(0);
     expect(await recorded.text()).toContain(`desktop: 1024x768, ${depth} bits`);
+  });
+
+  test('is nearly what the target showed with 16 bits, and exactly as deep', async () => {
+    await using session = await visit(desk, 'low', { program: 'xfreerdp', bpp: 16 });
+    const { client, screen } = session;
+    await hidePointer(desk, screen);
+    await desk.xrdp.scroll('low', { seed: 5, lines: 80 }, soon(20));
+    const near = async (): Promise<Shot> => {
+      for (;;) {
+        const seen = await picture(screen);
+        const at = Date.now();
+        const [shown, again] = [await client.picture(soon(20)), await picture(screen)];
+        if (differingPixels(seen, again) === 0 && psnr(seen, shown) > 35) return { at, seen };
+      }
+    };
+    const { at, seen } = await near();
+    const recorded = await session.end();
+    const drawn = await recorded.at(at);
+    expect(psnr(drawn, seen)).toBeGreaterThan(35);
+    expect(differingPixels(drawn, seen)).toBeGreaterThan(0);
+    expect(await recorded.text()).toContain('desktop: 1024x768, 16 bits');
+  });
+
+  test('follows a client whose window changes its size, from the first picture on', async () => {
+    await using session = await visit(desk, 'sized', { program: 'xfreerdp', bpp: 24, dynamicResolution: true });
+    await hidePointer(desk, session.screen);
+    const shots = [await scrolled(session, 'sized', 3)];
+    for (const [width, height] of [
+      ['900', '700'],
+      ['1200', '800'],
+    ] as const) {
+      await desk.display.run(['xdotool', 'windowsize', await session.client.window(soon(5)), width, height]);
+      await expect.poll(async () => (await picture(session.screen)).width, { timeout: 15_000 }).toBe(Number(width));
+      shots.push(await still(session), await scrolled(session, 'sized', shots.length + 7));
+    }
+    const recorded = await session.end();
+    for (const { at, seen } of shots) {
+      const drawn = await recorded.at(at);
+      expect([drawn.width, drawn.height]).toEqual([seen.width, seen.height]);
+      expect(differingPixels(drawn, seen)).toBe(0);
+    }
+    const sizes = (await recorded.text()).match(/desktop: \S+/g);
+    expect(sizes).toEqual(['desktop: 1024x768,', 'desktop: 900x700,', 'desktop: 1200x800,']);
   });
 });
