@@ -9,6 +9,7 @@ import { fullMachines } from '../lab/machine.ts';
 import { untilSame } from '../lab/rdp/compare.ts';
 import { picture, readClipboard, type Screen, writeClipboard } from '../lab/rdp/screen.ts';
 import { type Desk, openDesk } from './rdp-stage.ts';
+import type { AuditRow } from './house.ts';
 import { soon, type Visit, visit } from './rdp-visit.ts';
 
 const patient = { timeout: 15_000 };
@@ -63,4 +64,41 @@ describe.runIf(fullMachines)('the clipboard of a desktop', { timeout: 60_000 }, 
     expect(JSON.stringify(await desk.house.trail(0))).not.toMatch(/from the (target|client): /);
     expect(desk.house.product.log()).not.toMatch(/from the (target|client): /);
   });
+
+  test.each(['up', 'none'])('nothing comes down where it is not allowed: %s', async (account) => {
+    await using session = await person(account);
+    await writeClipboard(desk.display, 'stays here');
+    if (account === 'up') await expect.poll(() => pasted(session.screen), patient).toBe('stays here');
+    await writeClipboard(session.screen, 'not to come down');
+    await refusal(session, account === 'up' ? 'clipboard down: text' : 'static:cliprdr');
+    const recorded = await session.end();
+    expect(await pasted(desk.display)).toBe('stays here');
+    expect(await recorded.text()).not.toContain('not to come down');
+  });
+
+  test.each(['down', 'none'])('nothing goes up where it is not allowed: %s', async (account) => {
+    await using session = await person(account);
+    await writeClipboard(desk.display, 'not to go up');
+    await refusal(session, account === 'down' ? 'clipboard up: text' : 'static:cliprdr');
+    expect(await pasted(session.screen)).not.toBe('not to go up');
+    await writeClipboard(session.screen, 'the target has its own');
+    if (account === 'down') await expect.poll(() => pasted(desk.display), patient).toBe('the target has its own');
+    const recorded = await session.end();
+    expect(await recorded.text()).not.toContain('not to go up');
+    if (account === 'down') expect(await recorded.text()).toContain('the target has its own');
+  });
+
+  test('xfreerdp pastes what was copied on the target', async () => {
+    await using session = await person('both', 'xfreerdp');
+    await writeClipboard(session.screen, 'for another client');
+    await expect.poll(() => pasted(desk.display), patient).toBe('for another client');
+    const recorded = await session.end();
+    expect(await recorded.text()).toContain('for another client');
+  });
+
+  /** The audit row that says so. */
+  async function refusal(session: Visit, kind: string): Promise<void> {
+    const like = (row: AuditRow): boolean => row.type === 'session.channel.refused' && row.details['kind'] === kind;
+    await desk.house.event((row) => like(row) && row.details['session'] === session.session, session.from);
+  }
 });
