@@ -69,14 +69,14 @@ describe.runIf(fullMachines)('drives of a client', { timeout: 60_000 }, () => {
     const answer = await readFile(join(drive.folder, 'answer'));
     expect(answer.toString()).toBe(`${Array.from({ length: 20_000 }, (_, i) => i + 1).join('\n')}\n`);
     await session.screen.run(['rm', `${mine}/note`]);
-    expect(await readdir(drive.folder)).toEqual(['answer']);
+    await expect.poll(() => readdir(drive.folder), patient).toEqual(['answer']);
     const recorded = await session.end();
     const facts = (path: string, direction: string, content: string | Buffer): unknown =>
       expect.objectContaining({ path, direction, size: content.length, sha256: sum(content), complete: true });
-    expect(transfers(recorded.rows)).toContainEqual(facts('mine:\\note', 'upload', note));
-    expect(transfers(recorded.rows)).toContainEqual(facts('mine:\\answer', 'download', answer));
+    expect(transfers(recorded.rows)).toContainEqual(facts('mine:/note', 'upload', note));
+    expect(transfers(recorded.rows)).toContainEqual(facts('mine:/answer', 'download', answer));
     const changes = recorded.rows.filter(({ type }) => type === 'session.file.changed').map(({ details }) => details);
-    expect(changes).toContainEqual(expect.objectContaining({ what: 'deleted', path: 'mine:\\note' }));
+    expect(changes).toContainEqual(expect.objectContaining({ what: 'deleted', path: 'mine:/note' }));
     expect(await recorded.text()).toContain(sum(answer));
   });
 
@@ -90,7 +90,7 @@ describe.runIf(fullMachines)('drives of a client', { timeout: 60_000 }, () => {
       await expect(session.screen.run(['sh', '-c', `cd ${mine} && ${change}`])).rejects.toThrow('ended with');
     expect(await readdir(drive.folder)).toEqual(['note']);
     expect(await readFile(join(drive.folder, 'note'), 'utf8')).toBe(note);
-    await of(session, 'session.channel.refused', { kind: 'rdpdr: mine:\\answer' });
+    await of(session, 'session.channel.refused', { kind: 'rdpdr: mine:/answer' });
     const recorded = await session.end();
     expect(transfers(recorded.rows).every((one) => (one as { direction: string }).direction === 'upload')).toBe(true);
     expect(recorded.rows.filter(({ type }) => type === 'session.file.changed')).toEqual([]);
