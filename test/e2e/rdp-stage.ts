@@ -41,15 +41,24 @@ export interface DeskOptions {
   readonly allows?: readonly string[];
   /** The grant's section `rdp`, in YAML. */
   readonly terms?: string;
+  /** Further accounts of desk-01, by name, each with a desktop and a grant of its own; nothing rotates them. */
+  readonly accounts?: Readonly<Record<string, AccountGrant>>;
+}
+
+/** What one account's grant says, as in `DeskOptions`. */
+export interface AccountGrant {
+  readonly allows?: readonly string[];
+  readonly terms?: string;
 }
 
 /** Starts all of it; certificates are trusted and secrets in the vault. */
 export async function openDesk(options: DeskOptions = {}): Promise<Desk> {
   await using undo = new AsyncDisposableStack();
   const secrets = { svc: word(), shadow: word() };
+  const more = Object.keys(options.accounts ?? {}).map((name) => ({ name, password: word() }));
   const [display, xrdp, shadow] = await Promise.all([
     startDisplay({ width: 1280, height: 1024 }),
-    startXrdp({ name: 'desk-01', users: [{ name: 'svc', password: secrets.svc }] }),
+    startXrdp({ name: 'desk-01', users: [{ name: 'svc', password: secrets.svc }, ...more] }),
     options.withNla === true ? startShadow({ accounts: [{ name: 'shadow', password: secrets.shadow }] }) : undefined,
   ]);
   for (const one of [display, xrdp, shadow]) if (one !== undefined) undo.use(one);
@@ -57,6 +66,7 @@ export async function openDesk(options: DeskOptions = {}): Promise<Desk> {
   await house.product.ask(['target', 'trust', 'desk-01', '--yes']);
   await house.product.ask(['target', 'trust', 'desk-01,rdp', '--yes']);
   await store(house, 'svc@desk-01', secrets.svc);
+  await Promise.all(more.map(({ name, password }) => store(house, `${name}@desk-01`, password)));
   if (shadow !== undefined) {
     await house.product.ask(['target', 'trust', 'nla-01,rdp', '--yes']);
     await store(house, 'shadow@nla-01', secrets.shadow);
@@ -92,7 +102,10 @@ async function store(house: House, account: string, secret: string): Promise<voi
 }
 
 function estate(xrdp: XrdpMachine, shadow: ShadowServer | undefined, options: DeskOptions): string {
-  const words = ['rdp', ...(options.allows ?? [])].join(', ');
+  const conditions = ({ allows = [], terms }: AccountGrant): string =>
+    `subprotocols: [${['rdp', ...allows].join(', ')}]${terms === undefined ? '' : `, rdp: ${terms}`}`;
+  const more = Object.entries(options.accounts ?? {});
+  const targets = more.length > 0 ? 'accounts: [svc@desk-01]' : 'targets: [desk-01]';
   const { machine } = xrdp;
   const nla =
     shadow === undefined
@@ -116,10 +129,10 @@ targets:
       - { protocol: rdp, port: ${xrdp.port}, security: tls }${nla}
 accounts:
   - { name: svc@desk-01, connector: linux-passwd, rotateAfterSession: true }
-${shadow === undefined ? '' : '  - { name: shadow@nla-01 }'}
+${shadow === undefined ? '' : '  - { name: shadow@nla-01 }\n'}${more.map(([name]) => `  - { name: ${name}@desk-01, connector: linux-passwd }\n`).join('')}
 grants:
-  - { name: desks, group: ops, targets: [desk-01${shadow === undefined ? '' : ', nla-01'}], subprotocols: [${words}]${
-    options.terms === undefined ? '' : `, rdp: ${options.terms}`
-  } }
-`;
+  - { name: desks, group: ops, ${targets}, ${conditions(options)} }
+${shadow === undefined ? '' : `  - { name: nla, group: ops, targets: [nla-01], ${conditions(options)} }\n`}${more
+  .map(([name, grant]) => `  - { name: ${name}, group: ops, accounts: [${name}@desk-01], ${conditions(grant)} }\n`)
+  .join('')}`;
 }

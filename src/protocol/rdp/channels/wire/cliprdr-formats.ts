@@ -17,9 +17,13 @@ const mostFormats = 1024;
 /** Bytes of a short name: 16 letters of UTF-16, or 32 of ASCII. */
 const shortName = 32;
 
-/** Reads the entries to the end of the body. Long: id u32, name in UTF-16 to a NUL. Short: id u32, 32 bytes of name. */
-export function decodeFormats(reader: LittleReader, longNames: boolean, ascii: boolean): Format[] {
+/**
+ * Reads the entries to the end of the body. Long: id u32, name in UTF-16 to a NUL. Short: id u32, 32 bytes of name. A list
+ * that no short entries fill is read as long: xrdp writes long names to clients that never announced them.
+ */
+export function decodeFormats(reader: LittleReader, announced: boolean, ascii: boolean): Format[] {
   const formats: Format[] = [];
+  const longNames = announced || reader.remaining % (4 + shortName) !== 0;
   while (reader.remaining > 0) {
     if (formats.length === mostFormats) reader.fail('a list of too many clipboard formats');
     const id = reader.u32();
