@@ -99,6 +99,8 @@ describe.runIf(fullMachines)('a desktop', { timeout: 60_000 }, () => {
     };
     await using flooding = await street.enter();
     await flooding.active;
+    const stuck = await newest();
+    const from = await street.house.mark();
     street.target.script = painting(20);
     await using other = await street.enter();
     await other.active;
@@ -109,6 +111,8 @@ describe.runIf(fullMachines)('a desktop', { timeout: 60_000 }, () => {
     const after = memory(pid);
     expect(sent).toBeLessThan(64 * mega);
     expect(after - before).toBeLessThan(64 * mega);
+    await street.house.product.ask(['kill', stuck, '--reason', 'it is over']);
+    await street.house.event((row) => row.type === 'session.ended' && row.details['session'] === stuck, from);
   });
 
   test('goes on while the keeper is killed and comes back, and is recorded whole', async () => {

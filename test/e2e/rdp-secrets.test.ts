@@ -40,7 +40,7 @@ describe.runIf(fullMachines)('secrets of a desktop', { timeout: 60_000 }, () => 
       await using client = await desk.connect('', { user: minted.user, password: minted.token, security: 'nla' });
       await client.connected(soon(20));
       await xrdp.session('svc', soon(20));
-      await xrdp.scroll('svc', { seed: 5, lines: 50 }, soon(20));
+      await xrdp.scroll('svc', { seed: 5, lines: 400 }, soon(20));
       await look();
       texts.set('the log of xfreerdp', client.log());
     }
@@ -55,7 +55,7 @@ describe.runIf(fullMachines)('secrets of a desktop', { timeout: 60_000 }, () => 
       await client.active.catch(async (error: unknown) => {
         throw new Error(`${String(error)}: ${(await xrdp.log()).slice(-2000)}`);
       });
-      await client.shown(200_000);
+      await client.shown(4000);
       await look();
       received = client.received();
       texts.set('what our client was sent', received);
@@ -91,8 +91,8 @@ describe.runIf(fullMachines)('secrets of a desktop', { timeout: 60_000 }, () => 
     expect(hits).toEqual([]);
     expect(disk.unread).toEqual([]);
     expect(disk.decoded.files).toBe(2);
-    expect(disk.decoded.bytes).toBeGreaterThan(500_000);
-    expect(received.length).toBeGreaterThan(200_000);
+    expect(disk.decoded.bytes).toBeGreaterThan(10_000);
+    expect(received.length).toBeGreaterThan(4000);
     expect(views.length).toBeGreaterThan(6);
   });
 

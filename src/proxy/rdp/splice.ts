@@ -27,8 +27,8 @@ import { rdpPolicy } from './policy.ts';
 import { type RelayedChannel, RdpRelay } from './relay.ts';
 import { openTaps } from './taps.ts';
 
-/** How often idleness is looked at. */
-const idleLookMs = 1000;
+/** So long a side may take nothing of what the other one sends. */
+const stalledMs = 300_000;
 
 type End = Pick<Outcome, 'by' | 'words'>;
 
@@ -70,7 +70,9 @@ export async function spliceRdp(
     ended.resolve(end);
   };
   const lookers = [recorder, taps];
-  const side = (from: RdpStream, to: RdpStream, take: (message: Uint8Array) => void): void => {
+  /** Gives how long it has been paused, in milliseconds. */
+  const side = (from: RdpStream, to: RdpStream, take: (message: Uint8Array) => void): (() => number) => {
+    let pausedAt: number | undefined;
     const cutter = openCutter(
       (message) => {
         take(message);
@@ -83,8 +85,13 @@ export async function spliceRdp(
       client.cork();
       target.cork();
       try {
-        if (cutter(chunk) && !over) from.pause();
-        else from.resume();
+        if (cutter(chunk) && !over) {
+          pausedAt ??= place.clock.now();
+          from.pause();
+        } else {
+          pausedAt = undefined;
+          from.resume();
+        }
       } catch (error) {
         finish({ by: 'broken', words: wordsOf(error) });
       } finally {
@@ -94,6 +101,7 @@ export async function spliceRdp(
     };
     for (const one of [to, ...lookers]) one.onDrain(() => work(undefined));
     from.relay(work);
+    return () => (pausedAt === undefined ? 0 : place.clock.now() - pausedAt);
   };
   const aborted = (): void => {
     // the session's signal fires for a client that left, too
@@ -103,9 +111,18 @@ export async function spliceRdp(
   signal.addEventListener('abort', aborted, { once: true });
   if (signal.aborted) aborted();
   target.gone.addEventListener('abort', () => finish({ by: 'target', words: 'closed the connection' }));
-  using _idle = watchIdleness(session, taps, place, (reason) => session.end(reason));
-  side(target, client, (message) => relay.fromTarget(message));
-  side(client, target, (message) => relay.fromClient(message));
+  const paused = [
+    side(target, client, (message) => relay.fromTarget(message)),
+    side(client, target, (message) => relay.fromClient(message)),
+  ];
+  using _time = everySecond(() => {
+    const minutes = session.authorization.rdp?.idleMinutes;
+    if (minutes !== undefined && place.clock.now() - taps.lastInput >= minutes * 60_000)
+      session.end(new ProxyError('proxy.idle', `${minutes} minutes`));
+    // whoever is paused is not heard leaving either
+    if (paused.some((ms) => ms() >= stalledMs))
+      finish({ by: 'broken', words: 'one side took nothing for five minutes' });
+  });
   // it may have left before anybody listened; what it said until then has been taken
   if (target.gone.aborted) finish({ by: 'target', words: 'closed the connection' });
 
@@ -164,18 +181,9 @@ function openCutter(
   };
 }
 
-function watchIdleness(
-  session: Session,
-  taps: { readonly lastInput: number },
-  place: Place,
-  end: (reason: Error) => void,
-): Disposable {
-  const minutes = session.authorization.rdp?.idleMinutes;
-  if (minutes === undefined) return { [Symbol.dispose]: () => {} };
-  const look = setInterval(() => {
-    if (place.clock.now() - taps.lastInput >= minutes * 60_000) end(new ProxyError('proxy.idle', `${minutes} minutes`));
-  }, idleLookMs);
-  return { [Symbol.dispose]: () => clearInterval(look) };
+function everySecond(look: () => void): Disposable {
+  const timer = setInterval(look, 1000);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** The number whose words the client shows. */
