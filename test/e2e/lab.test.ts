@@ -167,8 +167,11 @@ describe.runIf(fullMachines)("an ordinary user's machine", () => {
     await using machine = await startMachine({ name: 'web-01', users: [{ name: 'ana' }] });
     // An account of the machine plays the ordinary user, with copies of the lab and of node: he may not be able to read ours.
     const lab = join(import.meta.dirname, '../lab');
-    for (const file of await readdir(lab))
-      await machine.putFile(`/home/ana/lab/${file}`, await readFile(join(lab, file)), { owner: 'ana', mode: '0700' });
+    for (const entry of await readdir(lab, { withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const bytes = await readFile(join(lab, entry.name));
+      await machine.putFile(`/home/ana/lab/${entry.name}`, bytes, { owner: 'ana', mode: '0700' });
+    }
     await machine.putFile('/home/ana/node', await readFile(process.execPath), { owner: 'ana', mode: '0700' });
     await machine.putFile('/home/ana/package.json', '{ "type": "module" }', { owner: 'ana' });
     await machine.putFile('/home/ana/try.ts', ordinaryUser, { owner: 'ana' });
