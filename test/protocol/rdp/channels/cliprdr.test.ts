@@ -1,6 +1,7 @@
 /** Bytes of MS-RDPECLIP §4, and every message written and read again. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fromHex } from '../../../../src/base/bytes.ts';
 import { concat, hex } from '../../../../src/base/bytes.ts';
 import {
   answerOf,
@@ -26,6 +27,15 @@ test('messages without a body are their heads', () => {
   expect(hex(encodeClip({ type: 'format-list-response', ok: true }, true))).toBe('0300010000000000');
   expect(hex(encodeClip({ type: 'format-list-response', ok: false }, true))).toBe('0300020000000000');
   expect(hex(encodeClip({ type: 'data-request', format: 13 }, true))).toBe('04000000040000000d000000');
+});
+
+test('a list of long names is read as such from a server that writes them to clients without, as xrdp does', () => {
+  const sent = fromHex('02000000180000000d000000000010000000000001000000000007000000000000000000') ?? new Uint8Array();
+  expect(decodeClip(sent, false)).toEqual({
+    type: 'format-list',
+    ascii: false,
+    formats: [13, 16, 1, 7].map((id) => ({ id, name: '' })),
+  });
 });
 
 test('a format list has long names if both sides said so', () => {
