@@ -76,8 +76,12 @@ export class ClipboardWay {
       else if (!formats.has(format.id))
         formats.set(format.id, { format, kind, fileList: isFileList(format, longNames) });
     }
+    const nothingBefore = this.#offer.formats.size === 0;
     this.#offer = { formats, files: undefined };
     const events = [...denied].map((kind) => this.#refused(kind, 'the grant does not name it'));
+    // An empty list takes away what its reader has copied himself. Servers need the client's first one, clients need none.
+    if (this.#way === 'down' && nothingBefore && formats.size === 0 && denied.size > 0)
+      return { onward: [], back: [{ type: 'format-list-response', ok: true }], events };
     return { onward: [{ ...list, formats: [...formats.values()].map(({ format }) => format) }], back: [], events };
   }
 

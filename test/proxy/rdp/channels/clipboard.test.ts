@@ -47,7 +47,17 @@ test.each([
   const { send } = underGrant(subprotocol);
   const other = owner === 'client' ? 'target' : 'client';
   expect(send(owner, list(everything))[other]).toEqual([list(formats)]);
-  expect(send(other, list(everything))[owner]).toEqual([list([])]);
+  // what the client has copied himself stays: it is not told of a list of which nothing is left for it
+  expect(send(other, list(everything))[owner]).toEqual(owner === 'client' ? [] : [list([])]);
+});
+
+test('a denied list from the target is answered by the gate; after an allowed one it takes that away', () => {
+  const { send } = underGrant('clipboard-down');
+  const answered = { type: 'format-list-response', ok: true };
+  expect(send('target', list([files]))).toMatchObject({ client: [], target: [answered] });
+  expect(send('target', list([text])).client).toEqual([list([text])]);
+  expect(send('target', list([files])).client).toEqual([list([])]);
+  expect(send('target', list([files])).client).toEqual([]);
 });
 
 test('a format that nobody knows needs the right to text and to files', () => {
