@@ -177,6 +177,12 @@ export const catalogue = {
     readonly length: number;
     readonly sha256: Digest;
   }>('Text was copied by the clipboard; it stands in the recording and nowhere else.'),
+  'session.clipboard.data': event<{
+    readonly direction: 'upload' | 'download';
+    readonly format: string;
+    readonly bytes: number;
+    readonly sha256: Digest;
+  }>('Something that is neither text nor files was copied by the clipboard; it is not kept.'),
   'session.clipboard.files': event<{
     readonly direction: 'upload' | 'download';
     readonly names: readonly string[];

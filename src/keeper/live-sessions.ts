@@ -355,6 +355,10 @@ function auditEventOf(event: Event, row: SessionRecord): Parameters<typeof recor
       const { direction, length, sha256 } = event;
       return { type: 'session.clipboard.text', about, details: { direction, length, sha256 } };
     }
+    case 'clipboard.data': {
+      const { direction, format, bytes, sha256 } = event;
+      return { type: 'session.clipboard.data', about, details: { direction, format, bytes, sha256 } };
+    }
     case 'clipboard.files':
       return { type: 'session.clipboard.files', about, details: { direction: event.direction, names: event.names } };
     case 'device.announced':

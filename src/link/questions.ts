@@ -244,6 +244,14 @@ export const questions = {
           length: Type.Integer({ minimum: 0 }),
           sha256: Text,
         }),
+        /** Content of the clipboard that is neither text nor files: a picture, or a format that nobody reads. */
+        Type.Object({
+          type: Type.Literal('clipboard.data'),
+          direction: Direction,
+          format: Text,
+          bytes: Type.Integer({ minimum: 0 }),
+          sha256: Text,
+        }),
         Type.Object({
           type: Type.Literal('clipboard.files'),
           direction: Direction,

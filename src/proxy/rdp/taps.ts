@@ -192,6 +192,14 @@ function auditOf(channel: string, event: ChannelEvent): KeeperEvent | undefined 
         length: event.text.length,
         sha256: event.sha256,
       };
+    case 'clipboard.data':
+      return {
+        type: 'clipboard.data',
+        direction: directionOf(event.way),
+        format: event.format.slice(0, 1000),
+        bytes: event.bytes,
+        sha256: event.sha256,
+      };
     case 'clipboard.files': {
       const names = event.files.slice(0, 1000).map((file) => file.name.slice(0, 1000));
       return { type: 'clipboard.files', direction: directionOf(event.way), names };
