@@ -132,7 +132,7 @@ describe.runIf(fullMachines)('the demo of a desktop', { timeout: 240_000 }, () =
       'm',
     ).exec(said);
     const [, address = '', port = '', user = '', colons = ''] = told ?? [];
-    const password = /^ {2}((?:[a-z2-7]{4}-?){7})$/m.exec(said)?.[1] ?? '';
+    const password = /^ {2}((?:[a-z2-9]{4}-?){7})$/m.exec(said)?.[1] ?? '';
     expect(user).toBe('alice%svc%desk-01');
     expect(password, said).not.toBe('');
     {

@@ -93,10 +93,10 @@ describe.runIf(fullMachines)('at the door for desktops', { timeout: 60_000 }, ()
         const client = stack.use(
           await street.enter({ user: minted.user, password: minted.token, from: address, security: kind }),
         );
+        // the others are shown a desktop too: the one with the words that they were not let in
         await client.active;
       });
-      const ended = await Promise.allSettled(runs);
-      expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      await Promise.all(runs);
       const rows = await street.house.trail(from);
       expect(rows.filter(({ type }) => type === 'identity.token.used')).toHaveLength(1);
       expect(rows.filter(({ type }) => type === 'session.started')).toHaveLength(1);
