@@ -1,27 +1,10 @@
 /**
  * What may cross an RDP session besides picture and input. The grant names sub-protocols; what none of them names is
- * refused, with one exception: the client may resize the desktop. Whole channels are decided here, by name; what may
+ * refused, with one exception: the client may resize the desktop. Which words there are is access's to say
+ * (`access/plan/subprotocols.ts`); here is what they open. Whole channels are decided here, by name; what may
  * pass inside a channel is decided by its filter in `channels/`.
  */
 import { type DeviceType, dynamicNames, sameName, staticNames } from '../../protocol/rdp/channels/channels.ts';
-
-/** Sub-protocols that a grant can name, besides `static:NAME` and `dynamic:NAME` for other channels by exact name. */
-export const rdpSubprotocols = [
-  'clipboard-up',
-  'clipboard-down',
-  'clipboard-files-up',
-  'clipboard-files-down',
-  'drives',
-  'drives-read',
-  'printers',
-  'ports',
-  'smartcards',
-  'usb',
-  'audio-out',
-  'audio-in',
-  'camera',
-  'display-control',
-] as const;
 
 /** The way of content: up from the client to the target, down from the target to the client. */
 export type Way = 'up' | 'down';
@@ -49,7 +32,7 @@ export interface RdpPolicy {
  * `display-control` is always allowed, and is a name so that a grant can say so.
  */
 export function rdpPolicy(subprotocols: readonly string[]): RdpPolicy {
-  const has = (name: (typeof rdpSubprotocols)[number]): boolean => subprotocols.includes(name);
+  const has = (name: string): boolean => subprotocols.includes(name);
   const named = (prefix: string): ReadonlySet<string> =>
     new Set(subprotocols.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)));
   return {
@@ -69,11 +52,6 @@ export function rdpPolicy(subprotocols: readonly string[]): RdpPolicy {
     static: named('static:'),
     dynamic: named('dynamic:'),
   };
-}
-
-/** Whether a sub-protocol of a grant is one that RDP knows. */
-export function isRdpSubprotocol(name: string): boolean {
-  return (rdpSubprotocols as readonly string[]).includes(name) || /^(static|dynamic):[\x21-\x7e]{1,255}$/.test(name);
 }
 
 /** Whether any content of the clipboard may cross. */

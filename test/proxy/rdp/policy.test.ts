@@ -1,12 +1,6 @@
 import { expect, test } from 'vitest';
-import {
-  dynamicChannel,
-  isRdpSubprotocol,
-  mayAnnounce,
-  rdpPolicy,
-  rdpSubprotocols,
-  staticChannels,
-} from '../../../src/proxy/rdp/policy.ts';
+import { isSubprotocol, subprotocolsOf } from '../../../src/access/plan/subprotocols.ts';
+import { dynamicChannel, mayAnnounce, rdpPolicy, staticChannels } from '../../../src/proxy/rdp/policy.ts';
 
 const asked = ['rdpdr', 'rdpsnd', 'cliprdr', 'drdynvc', 'rail', 'MS_T120'];
 const allowed = (names: readonly string[]): string[] =>
@@ -126,13 +120,19 @@ test('devices are announced by type', () => {
   expect(announced('printers')).toEqual(['printer']);
   expect(announced('ports')).toEqual(['serial', 'parallel']);
   expect(announced('smartcards')).toEqual(['smartcard']);
-  expect(types.filter((type) => mayAnnounce(rdpPolicy(rdpSubprotocols), type))).not.toContain('unknown');
+  expect(types.filter((type) => mayAnnounce(rdpPolicy(subprotocolsOf.rdp), type))).not.toContain('unknown');
 });
 
 test('sub-protocols are known by their names', () => {
-  expect(rdpSubprotocols.every(isRdpSubprotocol)).toBe(true);
-  expect(isRdpSubprotocol('dynamic:ECHO')).toBe(true);
-  expect(isRdpSubprotocol('static:rail')).toBe(true);
+  expect(subprotocolsOf.rdp.every((word) => isSubprotocol(word, 'rdp'))).toBe(true);
+  expect(isSubprotocol('dynamic:ECHO', 'rdp')).toBe(true);
+  expect(isSubprotocol('static:rail', 'rdp')).toBe(true);
   for (const name of ['shell', 'dynamic:', 'static:a b', 'clipboard', 'other:x'])
-    expect(isRdpSubprotocol(name)).toBe(false);
+    expect(isSubprotocol(name, 'rdp')).toBe(false);
+});
+
+test('every word that a grant can name opens something, or is open anyway', () => {
+  const closed = JSON.stringify(rdpPolicy(['rdp']));
+  const idle = subprotocolsOf.rdp.filter((word) => JSON.stringify(rdpPolicy(['rdp', word])) === closed);
+  expect(idle).toEqual(['rdp', 'display-control']);
 });
