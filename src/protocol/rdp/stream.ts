@@ -9,15 +9,13 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type SecureContext, TLSSocket } from 'node:tls';
 import { concat, empty } from '../../base/bytes.ts';
 import { orAborted } from '../../base/signals.ts';
-import { derLength } from '../wire/der.ts';
+import { tsRequestLength } from '../ntlm/ntlm.ts';
 import { isViolation } from '../wire/violation.ts';
 import { RdpError } from './errors.ts';
 import { frameAt } from './wire/frame.ts';
 
 /** More than this waiting to be pulled pauses the peer. */
 const mostHeld = 256 * 1024;
-/** A CredSSP message; a chain of certificates is not in it. */
-const longestDer = 64 * 1024;
 /** Bytes that wait to be sent before the stream calls itself congested. */
 const congestion = 512 * 1024;
 
@@ -51,13 +49,11 @@ export class RdpStream implements AsyncDisposable {
     }, signal);
   }
 
-  /** The next whole DER element: CredSSP has no other framing (MS-CSSP §2.2.1). */
+  /** The next whole message of CredSSP, which has no other framing than its own DER (MS-CSSP §2.2.1). */
   async der(signal: AbortSignal): Promise<Uint8Array> {
     return await this.#pull((held) => {
-      if (held.length > 0 && held[0] !== 0x30) throw new RdpError('rdp.protocol', 'not a CredSSP message');
-      const length = derLength(held);
-      if (length === 'broken' || (length !== undefined && length > longestDer))
-        throw new RdpError('rdp.protocol', 'a CredSSP message that is too long');
+      const length = tsRequestLength(held);
+      if (length === 'broken') throw new RdpError('rdp.protocol', 'not a CredSSP message, or one that is too long');
       return length;
     }, signal);
   }
